@@ -7,8 +7,11 @@ happened, and one that tells the reader what to do next.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from service_kit.reasons import Reason
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -86,3 +89,22 @@ class Unavailable(OffsiteError):
 
 class Unimplemented(OffsiteError):
     """The other side does not know this call: it has to be upgraded."""
+
+
+class DeadlineExceeded(OffsiteError):
+    """The call took too long; the outcome may be unknown."""
+
+
+class Internal(OffsiteError):
+    """A fault of the server's own program; its log holds the details."""
+
+
+def settled(outcome: T | OffsiteError) -> T:
+    """The outcome, or raise the refusal that it is.
+
+    A refusal that must itself be recorded is returned by its transaction, so that it commits, and
+    raised afterwards.
+    """
+    if isinstance(outcome, OffsiteError):
+        raise outcome
+    return outcome

@@ -5,13 +5,16 @@ A domain class collects its violations in one `Checks` and ends with `done()`.
 
 import re
 import unicodedata
-import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from service_kit.errors import FieldViolation, InvalidArgument
 
 MAX_INT64 = 2**63 - 1
 _LINE_BREAKS = "\n\r\t"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
 
 class Checks:
@@ -30,14 +33,24 @@ class Checks:
         if self.violations:
             raise InvalidArgument(self.violations)
 
-    def text(self, field: str, value: str, *, most: int, least: int = 0, lines: bool = False) -> str:
-        """Text without control characters, `least` to `most` characters, stripped of space around it."""
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Note what another check raises, so that it is told together with the rest."""
+        try:
+            yield
+        except InvalidArgument as error:
+            self.violations += error.violations
+
+    def text(
+        self, field: str, value: str, *, most: int, least: int = 0, lines: bool = False
+    ) -> str:
+        """Text without control characters, `least` to `most` characters, stripped at both ends."""
         value = value.strip()
         if not least <= len(value) <= most:
             wanted = f"{least} to {most}" if least else f"at most {most}"
             self.fail(field, f"must have {wanted} characters, has {len(value)}")
         allowed = _LINE_BREAKS if lines else ""
-        if any(unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") and each not in allowed for each in value):
+        if not value.isprintable() and _has_control_characters(value, allowed):
             self.fail(field, "must not contain control characters")
         return value
 
@@ -56,13 +69,17 @@ class Checks:
 
     def uuid(self, field: str, value: str) -> str:
         """A UUID, in its canonical lower-case form."""
-        try:
-            parsed = str(uuid.UUID(value))
-        except ValueError:
-            parsed = ""
-        if parsed != value.lower() or parsed == str(uuid.UUID(int=0)):
+        parsed = value.lower()
+        if not _UUID.fullmatch(parsed) or parsed == _NIL_UUID:
             self.fail(field, "must be a UUID like 0b8f4d52-7d3f-4c3b-9a53-0d1f6a1c2e11")
         return parsed
+
+
+def _has_control_characters(value: str, allowed: str) -> bool:
+    return any(
+        unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") and each not in allowed
+        for each in value
+    )
 
 
 def resource_id(field: str, value: str) -> str:

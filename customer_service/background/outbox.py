@@ -1,0 +1,63 @@
+"""Sends changes of seats until the provider has answered each."""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+
+from customer_service.domain.seat import Seat
+from customer_service.operations import outbox
+from customer_service.operations.peers import Dial
+from service_kit.clock import now
+from service_kit.database.engine import Database
+
+IN_FLIGHT = 64
+LOOK = timedelta(seconds=1)  # changes of other replicas are looked for so often
+WAIT = timedelta(seconds=10)  # a caller of `send_now` waits so long; the change is sent anyway
+
+
+class Outbox:
+    """The sender of one replica."""
+
+    def __init__(self, database: Database, dial: Dial) -> None:
+        self._database = database
+        self._dial = dial
+        self._sending: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look for changes that are due now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Send what is due, for ever."""
+        while True:
+            self._woken.clear()
+            room = IN_FLIGHT - len(self._sending)
+            due = await self._database.run(outbox.claim_due, now(), room) if room else []
+            for seat in due:
+                self._begin(seat)
+            if not due or len(self._sending) >= IN_FLIGHT:
+                await self._rest()
+
+    async def send_now(self, storage_id: str, device_id: str) -> None:
+        """Send one device's change, and wait a while for its outcome to be recorded."""
+        seat = await self._database.run(outbox.claim, storage_id, device_id, now())
+        if seat is not None:
+            await asyncio.wait([self._begin(seat)], timeout=WAIT.total_seconds())
+
+    async def close(self) -> None:
+        """Stop sending; what is under way is sent again by the next start."""
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+
+    def _begin(self, seat: Seat) -> asyncio.Task[None]:
+        task = asyncio.create_task(outbox.send(self._database, self._dial, seat))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        return task
+
+    async def _rest(self) -> None:
+        """Wait until a change may be due: woken, one was answered, or the time to look has come."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), LOOK.total_seconds())

@@ -1,0 +1,1 @@
+"""What the customer's server does: use cases, a transaction each."""

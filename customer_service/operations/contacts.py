@@ -1,0 +1,144 @@
+"""Hear from a provider: what it grants now, and how it sees this server."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from customer_service.domain.provider import (
+    Contact,
+    ProviderState,
+    ResyncRow,
+    Session,
+    SessionKind,
+)
+from customer_service.domain.seat import Seat, SeatState
+from customer_service.domain.storage import CONNECTED, SERVING, Storage, StorageState
+from customer_service.operations import outcomes, sessions
+from customer_service.operations.peers import Provider
+from customer_service.store import devices, seats, storages
+from service_kit.clock import now as clock
+from service_kit.database.engine import Database, Transaction
+from service_kit.errors import Conflict, OffsiteError
+from service_kit.ledger import audit
+from service_kit.reasons import Reason
+
+RESYNC_PART = 1000
+
+
+async def contact(database: Database, provider: Provider, storage: Storage) -> Storage:
+    """Ask what the provider grants now, and follow its view of the attachment.
+
+    Raises:
+        OffsiteError: the provider can't be reached, or the attachment has ended.
+    """
+    try:
+        heard = await provider.contact(storage.position)
+    except OffsiteError as error:
+        if error.reason in outcomes.ATTACHMENT_STATES:
+            return await database.run(outcomes.attachment_refused, storage.id, error, clock())
+        raise
+    return await database.run(follow, storage.id, heard, clock())
+
+
+def follow(tx: Transaction, storage_id: str, heard: Contact, now: datetime) -> Storage:
+    """Record what a contact told."""
+    storage = storages.lock(tx, storage_id)
+    if storage.state not in CONNECTED:
+        return storage
+    before = storage.state
+    storage = replace(
+        storage.heard(heard.position, now), entitlement=heard.entitlement
+    )
+    storage = _in_state_of(storage, heard)
+    storages.save(tx, storage)
+    if storage.state is not before:
+        audit.record(
+            tx, f"storage.{storage.state}", subject=storage.name, detail=storage.reason, now=now
+        )
+    if storage.state in SERVING and before not in SERVING:
+        seats.send_waiting_now(tx, storage_id, now)
+    return storage
+
+
+async def resync(database: Database, provider: Provider, storage: Storage) -> Storage:
+    """Send this server's whole set to a provider whose ledger went back in time.
+
+    Of each device the last change that the provider had answered is sent; a change under way is sent
+    by the outbox afterwards.
+
+    Raises:
+        OffsiteError: the provider can't be reached, or its operator has yet to agree.
+    """
+    storage = await database.run(sessions.prepare, storage.id)
+    session = Session(storage.epoch, storage.position)
+    rows = await database.read(_resync_rows, storage.id)
+    for start in range(0, len(rows), RESYNC_PART):
+        await provider.resync(session, rows[start : start + RESYNC_PART])
+    opened = await provider.open_session(
+        storage.epoch, storage.session_nonce, storage.position, SessionKind.RESYNC
+    )
+    return await database.run(resynced, storage, opened, clock())
+
+
+def resynced(tx: Transaction, sent: Storage, session: Session, now: datetime) -> Storage:
+    """Record the end of a resync: the attachment goes on under a new epoch and position."""
+    storage = storages.lock(tx, sent.id)
+    if storage.session_nonce != sent.session_nonce:
+        return storage
+    storage = storage.now(StorageState.ATTACHED)
+    storage = storage.in_session(session.epoch, session.position, now)
+    storages.save(tx, storage)
+    audit.record(tx, "storage.resynced", subject=storage.name, now=now)
+    return storage
+
+
+def _in_state_of(storage: Storage, heard: Contact) -> Storage:
+    """The storage as the provider sees it. A conflict that this server found ends by a takeover alone."""
+    if heard.state is ProviderState.REWOUND:
+        return storage.now(StorageState.REWOUND, _rewound())
+    if heard.state is ProviderState.CONFLICT:
+        return storage.now(StorageState.CONFLICT, _conflict())
+    if storage.state in (StorageState.CONFLICT, StorageState.REWOUND):
+        return storage
+    if heard.state is ProviderState.SUSPENDED:
+        return storage.now(StorageState.SUSPENDED, _suspended(heard.entitlement.suspend_reason))
+    return storage.now(StorageState.ATTACHED)
+
+
+def _resync_rows(tx: Transaction, storage_id: str) -> list[ResyncRow]:
+    rows = [each for each in seats.walk(tx, storage_id) if each.acknowledged]
+    names: dict[str, str] = {}
+    for start in range(0, len(rows), RESYNC_PART):
+        names |= devices.names(tx, [each.device_id for each in rows[start : start + RESYNC_PART]])
+    return [_resync_row(each, names) for each in rows]
+
+
+def _resync_row(seat: Seat, names: dict[str, str]) -> ResyncRow:
+    if seat.acknowledged_held:
+        state = SeatState.HELD
+    else:
+        state = seat.state if seat.state is SeatState.REVOKED else SeatState.NONE
+    return ResyncRow(seat.device_id, names[seat.device_id], seat.acknowledged, state)
+
+
+def _rewound() -> OffsiteError:
+    return Conflict(
+        Reason.ATTACHMENT_REWOUND,
+        "The provider was restored from an older backup.",
+        "Seats are compared as soon as the provider's operator has confirmed it.",
+    )
+
+
+def _conflict() -> OffsiteError:
+    return Conflict(
+        Reason.ATTACHMENT_CONFLICT,
+        "Two deployments of this server were seen at the provider.",
+        "Stop the wrong one, then on the rightful one: storage takeover --confirm.",
+    )
+
+
+def _suspended(reason: str | None) -> OffsiteError:
+    return Conflict(
+        Reason.ORGANIZATION_SUSPENDED,
+        f"The provider has suspended this organization: {reason or 'no reason given'}",
+        "Settle it with the provider; held seats stay, restores go on.",
+    )

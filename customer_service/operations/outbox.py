@@ -1,0 +1,79 @@
+"""Send the changes of seats that a provider has not answered yet."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from customer_service.domain.provider import Session
+from customer_service.domain.seat import Kind, Seat
+from customer_service.domain.storage import SERVING, Storage
+from customer_service.operations import outcomes, sessions
+from customer_service.operations.peers import Dial, Provider
+from customer_service.store import devices, seats, storages
+from service_kit.clock import now as clock
+from service_kit.database.engine import Database, Transaction
+from service_kit.errors import OffsiteError
+from service_kit.reasons import Reason
+
+LEASE = timedelta(seconds=30)  # longer than a request's deadline
+
+
+def claim_due(tx: Transaction, now: datetime, most: int) -> Sequence[Seat]:
+    """Changes that are due, taken for this replica."""
+    return seats.claim_due(tx, now, LEASE, most)
+
+
+def claim(tx: Transaction, storage_id: str, device_id: str, now: datetime) -> Seat | None:
+    """One device's change, taken for this replica; None if none waits."""
+    seat = seats.lock(tx, storage_id, device_id)
+    if seat is None or not seat.waiting:
+        return None
+    seats.save(tx, replace(seat, next_attempt_time=now + LEASE))
+    return seat
+
+
+async def send(database: Database, dial: Dial, seat: Seat) -> None:
+    """Send one change and record its outcome, whatever it is."""
+    storage, name = await database.read(_where, seat)
+    if storage.state not in SERVING or not storage.compared:
+        return
+    try:
+        provider = await dial(storage)
+        await _exchange(database, provider, storage, seat, name)
+    except OffsiteError as error:
+        await database.run(outcomes.failed, seat, error, clock())
+
+
+async def _exchange(
+    database: Database, provider: Provider, storage: Storage, seat: Seat, name: str
+) -> None:
+    """Send under the present epoch; where another replica has begun a newer one, under that.
+
+    Where nobody here has, there is another deployment: opening a session finds it out. The change
+    then waits until both ledgers were compared.
+    """
+    try:
+        await _request(database, provider, storage, seat, name)
+    except OffsiteError as error:
+        if error.reason != Reason.STALE_EPOCH:
+            raise
+        moved = await database.read(storages.get, storage.id)
+        if moved.epoch == storage.epoch:
+            await sessions.open_session(database, provider, storage.id)
+        elif moved.compared:
+            await _request(database, provider, moved, seat, name)
+
+
+async def _request(
+    database: Database, provider: Provider, storage: Storage, seat: Seat, name: str
+) -> None:
+    session = Session(storage.epoch, storage.position)
+    if seat.kind is Kind.ACQUIRE:
+        answer = await provider.acquire(session, seat, name)
+    else:
+        answer = await provider.release(session, seat)
+    await database.run(outcomes.answered, seat, session.epoch, answer, clock())
+
+
+def _where(tx: Transaction, seat: Seat) -> tuple[Storage, str]:
+    return storages.get(tx, seat.storage_id), devices.get(tx, seat.device_id).name

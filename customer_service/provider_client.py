@@ -1,0 +1,268 @@
+"""The outbound adapter: a provider's server in the words of the domain.
+
+One channel a provider is kept open and proven once; it is dialled anew after a failure, when its
+address or identity changed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import grpc
+from offsite.provider.v1 import attachment_service_pb2 as attachment_pb
+from offsite.provider.v1 import organization_service_pb2 as organization_pb
+from offsite.provider.v1 import seat_service_pb2 as seat_pb
+from offsite.provider.v1.attachment_service_pb2_grpc import AttachmentServiceStub
+from offsite.provider.v1.seat_service_pb2_grpc import SeatServiceStub
+
+from customer_service.domain.provider import (
+    Attached,
+    Contact,
+    Offer,
+    ProviderSeat,
+    ProviderState,
+    ResyncRow,
+    SeatAnswer,
+    Session,
+    SessionKind,
+)
+from customer_service.domain.seat import Kind, Seat, SeatState
+from customer_service.domain.storage import Entitlement, Storage
+from service_kit.client.dial import dial_any
+from service_kit.client.status import error_of
+from service_kit.clock import now
+from service_kit.conversions import optional_time
+from service_kit.identity import peer_token
+from service_kit.identity.identity import Identity
+from service_kit.version import VERSION
+
+TIMEOUT = 10.0  # seconds for a request; an outcome that is unclear by then is asked for again
+PAGE = 1000
+
+SEAT_STATES = {
+    seat_pb.SEAT_STATE_HELD: SeatState.HELD,
+    seat_pb.SEAT_STATE_RELEASED: SeatState.NONE,
+    seat_pb.SEAT_STATE_REFUSED: SeatState.REFUSED,
+    seat_pb.SEAT_STATE_REVOKED: SeatState.REVOKED,
+}
+RESYNC_STATES = {
+    SeatState.HELD: seat_pb.SEAT_STATE_HELD,
+    SeatState.NONE: seat_pb.SEAT_STATE_RELEASED,
+    SeatState.REFUSED: seat_pb.SEAT_STATE_REFUSED,
+    SeatState.REVOKED: seat_pb.SEAT_STATE_REVOKED,
+}
+SESSION_KINDS = {
+    SessionKind.START: seat_pb.SESSION_KIND_START,
+    SessionKind.TAKE_OVER: seat_pb.SESSION_KIND_TAKE_OVER,
+    SessionKind.RESYNC: seat_pb.SESSION_KIND_RESYNC,
+}
+ATTACHMENT_STATES = {
+    organization_pb.ATTACHMENT_STATE_DETACHED: ProviderState.DETACHED,
+    organization_pb.ATTACHMENT_STATE_CONFLICT: ProviderState.CONFLICT,
+    organization_pb.ATTACHMENT_STATE_REWOUND: ProviderState.REWOUND,
+}
+
+
+class ProviderClient:
+    """A provider's server over one proven channel."""
+
+    def __init__(self, channel: grpc.aio.Channel, addresses: Sequence[str]) -> None:
+        self.channel = channel
+        self._addresses = addresses
+        self._attachments = AttachmentServiceStub(channel)
+        self._seats = SeatServiceStub(channel)
+
+    async def validate(self, registration_key: str) -> Offer:
+        """Ask what attaching with a key would grant."""
+        request = attachment_pb.ValidateRegistrationKeyRequest(registration_key=registration_key)
+        answer = await _call(self._attachments.ValidateRegistrationKey, request)
+        return Offer(
+            _entitlement(answer.entitlement), optional_time(answer, "registration_key_expire_time")
+        )
+
+    async def attach(self, registration_key: str) -> Attached:
+        """Attach this server."""
+        request = attachment_pb.AttachRequest(
+            registration_key=registration_key, addresses=self._addresses, version=VERSION
+        )
+        answer = await _call(self._attachments.Attach, request)
+        return Attached(_entitlement(answer.entitlement), answer.epoch, answer.position)
+
+    async def detach(self) -> None:
+        """End the attachment."""
+        await _call(self._attachments.Detach, attachment_pb.DetachRequest())
+
+    async def contact(self, position: int) -> Contact:
+        """Ask what is granted now."""
+        request = attachment_pb.GetEntitlementRequest(
+            addresses=self._addresses, version=VERSION, position=position
+        )
+        answer = await _call(self._attachments.GetEntitlement, request)
+        state = _provider_state(answer.entitlement)
+        return Contact(_entitlement(answer.entitlement), state, answer.epoch, answer.position)
+
+    async def open_session(
+        self, epoch: int, nonce: str, position: int, kind: SessionKind
+    ) -> Session:
+        """Begin a session under the next epoch."""
+        request = seat_pb.OpenSessionRequest(
+            epoch=epoch, nonce=nonce, position=position, kind=SESSION_KINDS[kind]
+        )
+        answer = await _call(self._seats.OpenSession, request)
+        return Session(answer.epoch, answer.position)
+
+    async def acquire(self, session: Session, seat: Seat, device_name: str) -> SeatAnswer:
+        """Ask for a device's seat."""
+        request = seat_pb.AcquireSeatRequest(
+            epoch=session.epoch,
+            position=session.position,
+            device_guid=seat.device_id,
+            device_name=device_name,
+            generation=seat.generation,
+            acknowledged_generation=seat.acknowledged,
+        )
+        answer = await _call(self._seats.AcquireSeat, request)
+        return SeatAnswer(SEAT_STATES[answer.seat.state], answer.position)
+
+    async def release(self, session: Session, seat: Seat) -> SeatAnswer:
+        """Give a device's seat back."""
+        request = seat_pb.ReleaseSeatRequest(
+            epoch=session.epoch,
+            position=session.position,
+            device_guid=seat.device_id,
+            generation=seat.generation,
+            acknowledged_generation=seat.acknowledged,
+        )
+        answer = await _call(self._seats.ReleaseSeat, request)
+        return SeatAnswer(SEAT_STATES[answer.seat.state], answer.position)
+
+    async def reconcile(self, session: Session, digest: bytes, excluded: Sequence[str]) -> bool:
+        """Ask whether both sides' sets of seats are the same."""
+        request = seat_pb.ReconcileSeatsRequest(
+            epoch=session.epoch,
+            position=session.position,
+            digest=digest,
+            excluded_device_guids=excluded,
+        )
+        return bool((await _call(self._seats.ReconcileSeats, request)).matches)
+
+    async def resync(self, session: Session, rows: Sequence[ResyncRow]) -> None:
+        """Send a part of this server's set."""
+        request = seat_pb.ResyncSeatsRequest(
+            epoch=session.epoch,
+            position=session.position,
+            seats=[
+                seat_pb.ResyncSeat(
+                    device_guid=each.device_guid,
+                    device_name=each.device_name,
+                    generation=each.generation,
+                    state=RESYNC_STATES[each.state],
+                )
+                for each in rows
+            ],
+        )
+        await _call(self._seats.ResyncSeats, request)
+
+    async def seats(self, session: Session) -> AsyncIterator[Sequence[ProviderSeat]]:
+        """The provider's rows by device GUID, a page at a time."""
+        request = seat_pb.ListSeatsRequest(
+            epoch=session.epoch, position=session.position, page_size=PAGE
+        )
+        while True:
+            answer = await _call(self._seats.ListSeats, request)
+            yield [_provider_seat(each) for each in answer.seats]
+            if not answer.next_page_token:
+                return
+            request.page_token = answer.next_page_token
+
+
+class Dialler:
+    """Dials providers, and keeps a channel to each."""
+
+    def __init__(self, identity: Identity, addresses: Callable[[], Sequence[str]]) -> None:
+        self._identity = identity
+        self._addresses = addresses
+        self._open: dict[tuple[str, tuple[str, ...]], ProviderClient] = {}
+        self._dialling = asyncio.Lock()
+
+    async def __call__(self, storage: Storage) -> ProviderClient:
+        """The provider of a storage.
+
+        Raises:
+            Unavailable: nobody answers at any of its addresses.
+            PermissionDenied: another server answers there.
+            Conflict: the two servers' clocks are too far apart.
+        """
+        key = (storage.provider_guid, storage.addresses)
+        async with self._dialling:
+            client = self._open.get(key)
+            if client is None or _broken(client.channel):
+                client = await self._dial(storage)
+                self._open[key] = client
+            return client
+
+    async def close(self) -> None:
+        """Close every channel."""
+        for client in self._open.values():
+            await client.channel.close()
+
+    async def _dial(self, storage: Storage) -> ProviderClient:
+        guid = storage.provider_guid
+        channel = await dial_any(
+            storage.addresses,
+            guid,
+            token=lambda: peer_token.issue(self._identity, guid, now()),
+            timeout=TIMEOUT,
+        )
+        return ProviderClient(channel, self._addresses())
+
+
+def _broken(channel: grpc.aio.Channel) -> bool:
+    """Whether a channel has to be proven anew: after a failure another server may answer there."""
+    return channel.get_state() in (
+        grpc.ChannelConnectivity.TRANSIENT_FAILURE,
+        grpc.ChannelConnectivity.SHUTDOWN,
+    )
+
+
+async def _call(method: Callable[..., Awaitable[Any]], request: Any) -> Any:
+    """Call, with a deadline, and raise our errors."""
+    try:
+        return await method(request, timeout=TIMEOUT)
+    except grpc.aio.AioRpcError as error:
+        raise error_of(error) from error
+
+
+def _entitlement(message: attachment_pb.Entitlement) -> Entitlement:
+    quota = message.disk_quota
+    suspended = message.state == organization_pb.ORGANIZATION_STATE_SUSPENDED
+    return Entitlement(
+        organization_id=message.organization_id,
+        organization_name=message.organization_name,
+        maximum_seats=message.maximum_seats,
+        seats_in_use=message.seats_in_use,
+        disk_quota_bytes=quota.bytes if quota.WhichOneof("limit") == "bytes" else None,
+        web_restore_user_limit_bytes=message.web_restore_user_limit_bytes,
+        web_restore_admin_limit_bytes=message.web_restore_admin_limit_bytes,
+        suspend_reason=message.suspend_reason if suspended else None,
+        grpc_addresses=tuple(message.grpc_addresses),
+        version=message.version,
+    )
+
+
+def _provider_state(message: attachment_pb.Entitlement) -> ProviderState:
+    state = ATTACHMENT_STATES.get(message.attachment_state)
+    if state is None and message.state == organization_pb.ORGANIZATION_STATE_SUSPENDED:
+        return ProviderState.SUSPENDED
+    return state or ProviderState.ATTACHED
+
+
+def _provider_seat(message: seat_pb.Seat) -> ProviderSeat:
+    return ProviderSeat(
+        device_guid=message.device_guid,
+        device_name=message.device_name,
+        generation=message.generation,
+        live=message.state == seat_pb.SEAT_STATE_HELD,
+        revoked=message.state == seat_pb.SEAT_STATE_REVOKED,
+        kind=Kind.RELEASE if message.state == seat_pb.SEAT_STATE_RELEASED else Kind.ACQUIRE,
+    )

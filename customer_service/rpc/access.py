@@ -1,0 +1,60 @@
+"""Who may call what at the customer's server."""
+
+from service_kit.server.access import CHANGE, READ, AccessTable, methods
+
+CUSTOMER_ACCESS: AccessTable = {
+    **methods(
+        "offsite.customer.v1.StorageService",
+        TestStorage=CHANGE,
+        AttachStorage=CHANGE,
+        GetStorage=READ,
+        ListStorages=READ,
+        UpdateStorage=CHANGE,
+        ChangeProviderGuid=CHANGE,
+        DetachStorage=CHANGE,
+        ResumeAttach=CHANGE,
+        TakeOverStorage=CHANGE,
+        ListUnclaimedSeats=READ,
+        AdoptSeats=CHANGE,
+    ),
+    **methods(
+        "offsite.customer.v1.OrganizationService",
+        CreateOrganization=CHANGE,
+        GetOrganization=READ,
+        ListOrganizations=READ,
+        UpdateOrganization=CHANGE,
+        DeactivateOrganization=CHANGE,
+        ReactivateOrganization=CHANGE,
+    ),
+    **methods(
+        "offsite.customer.v1.DestinationService",
+        GetDefaultDestinations=READ,
+        PreviewDefaultDestinations=READ,
+        SetDefaultDestinations=CHANGE,
+    ),
+    **methods(
+        "offsite.customer.v1.UserService",
+        CreateUser=CHANGE,
+        GetUser=READ,
+        ListUsers=READ,
+        UpdateUser=CHANGE,
+        BlockUser=CHANGE,
+        UnblockUser=CHANGE,
+        DeactivateUser=CHANGE,
+        ReactivateUser=CHANGE,
+        SetUserDestinations=CHANGE,
+    ),
+    **methods(
+        "offsite.customer.v1.DeviceService",
+        RegisterDevice=CHANGE,
+        GetDevice=READ,
+        ListDevices=READ,
+        RenameDevice=CHANGE,
+        DeactivateDevice=CHANGE,
+        ReactivateDevice=CHANGE,
+        UseDestination=CHANGE,
+        StopUsingDestination=CHANGE,
+        DeauthorizeDevice=CHANGE,
+        ReplaceDevice=CHANGE,
+    ),
+}

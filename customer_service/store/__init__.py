@@ -1,0 +1,1 @@
+"""Tables and queries of the customer's ledger: a function a query."""

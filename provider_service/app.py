@@ -1,0 +1,152 @@
+"""The provider's composition root: settings in, a running server out."""
+
+from pathlib import Path
+
+from offsite.common.v1.server_service_pb2 import ServerKind
+from offsite.provider.v1.attachment_service_pb2_grpc import add_AttachmentServiceServicer_to_server
+from offsite.provider.v1.organization_service_pb2_grpc import (
+    add_OrganizationServiceServicer_to_server,
+)
+from offsite.provider.v1.seat_service_pb2_grpc import add_SeatServiceServicer_to_server
+from offsite.provider.v1.terms_service_pb2_grpc import add_TermsServiceServicer_to_server
+
+from provider_service.operations import organizations, restoring, seats, statistics
+from provider_service.rpc.access import PROVIDER_ACCESS
+from provider_service.rpc.attachment_service import AttachmentServicer
+from provider_service.rpc.organization_service import OrganizationServicer
+from provider_service.rpc.seat_service import SeatServicer
+from provider_service.rpc.terms_service import TermsServicer
+from service_kit import logs
+from service_kit.clock import now
+from service_kit.common_services import common_services
+from service_kit.database import backup as backups
+from service_kit.database import migrate as migrations
+from service_kit.database.backup_file import Manifest
+from service_kit.database.batching import Batcher
+from service_kit.database.engine import Database
+from service_kit.server.access import COMMON_ACCESS
+from service_kit.server.first_start import Ground, first_start
+from service_kit.server.process import RpcService, Server, run_server
+from service_kit.settings import ServerSettings
+
+KIND = "provider"
+MIGRATIONS = "provider_service.store.migrations"
+
+
+def build(settings: ServerSettings) -> Server:
+    """A server on this data, made at the first start; it does not listen yet.
+
+    Raises:
+        Conflict: DATA_IN_USE, SCHEMA_NEWER or IDENTITY_UNREADABLE.
+        Unavailable: the database can't be reached.
+    """
+    ground = first_start(settings, MIGRATIONS)
+    batcher = Batcher(ground.database, seats.apply_batch)
+    _measure(ground)
+    services = [
+        RpcService(
+            "offsite.provider.v1.OrganizationService",
+            add_OrganizationServiceServicer_to_server,
+            OrganizationServicer(ground.database, ground.identity),
+        ),
+        RpcService(
+            "offsite.provider.v1.TermsService",
+            add_TermsServiceServicer_to_server,
+            TermsServicer(ground.database),
+        ),
+        RpcService(
+            "offsite.provider.v1.AttachmentService",
+            add_AttachmentServiceServicer_to_server,
+            AttachmentServicer(ground),
+        ),
+        RpcService(
+            "offsite.provider.v1.SeatService",
+            add_SeatServiceServicer_to_server,
+            SeatServicer(ground, batcher),
+        ),
+        *common_services(
+            ground,
+            ServerKind.SERVER_KIND_PROVIDER,
+            seats_in_use=statistics.seats_in_use,
+            organization_use=organizations.license_use,
+        ),
+    ]
+    access = {**COMMON_ACCESS, **PROVIDER_ACCESS}
+    return Server(ground, services, access, closers=[batcher.drain])
+
+
+def serve(settings: ServerSettings) -> None:
+    """Run a server until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        OffsiteError: it can't start.
+    """
+    logs.set_up(settings.log_level, settings.log_format)
+    run_server(lambda: build(settings))
+
+
+def migrate(settings: ServerSettings) -> None:
+    """Bring the ledger to this program's schema.
+
+    Raises:
+        Conflict: SCHEMA_NEWER or DATA_IN_USE.
+    """
+    database = Database(settings.database)
+    try:
+        migrations.migrate(database, MIGRATIONS)
+    finally:
+        database.dispose()
+
+
+def backup(settings: ServerSettings, file: Path) -> Manifest:
+    """Write ledger and identity to one file, also while a server runs."""
+    database = Database(settings.database, read_only=True)
+    try:
+        return backups.backup(database, kind=KIND, identity=settings.identity, file=file, now=now())
+    finally:
+        database.dispose()
+
+
+def restore(settings: ServerSettings, file: Path, force: bool) -> Manifest:
+    """Bring ledger and identity back; every attachment is then rewound until its customer resyncs.
+
+    Raises:
+        Conflict: there is data already and not `force`, a server runs, or the file is no backup.
+    """
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = Database(settings.database)
+    try:
+        return backups.restore(
+            database,
+            kind=KIND,
+            migrations=MIGRATIONS,
+            identity=settings.identity,
+            file=file,
+            after_restore=lambda tx: restoring.mark_restored(tx, now()),
+            force=force,
+        )
+    finally:
+        database.dispose()
+
+
+def _measure(ground: Ground) -> None:
+    """Register the provider's gauges, read at each scrape."""
+    sampled, read = ground.metrics.sampled_each, ground.database.read
+    sampled(
+        "offsite_organizations",
+        "Organizations.",
+        ("state",),
+        lambda: read(statistics.organizations_by_state),
+    )
+    sampled(
+        "offsite_organization_seats_in_use",
+        "Seats in use of a hosted organization.",
+        ("organization_id",),
+        lambda: read(statistics.seats_in_use_by_organization),
+    )
+    sampled(
+        "offsite_organization_maximum_seats",
+        "Maximum seats of a hosted organization.",
+        ("organization_id",),
+        lambda: read(statistics.maximum_seats_by_organization),
+    )

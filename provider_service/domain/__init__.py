@@ -1,0 +1,1 @@
+"""Pure rules of the provider's server: what is out of bounds can't be constructed."""

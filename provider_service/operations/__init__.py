@@ -1,0 +1,1 @@
+"""What the provider's server does: use cases, a transaction each."""

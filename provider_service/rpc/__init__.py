@@ -1,0 +1,1 @@
+"""The provider's servicers: a handler converts, runs one operation, converts back."""

@@ -1,0 +1,1 @@
+"""Tables and queries of the provider's ledger: a function a query."""

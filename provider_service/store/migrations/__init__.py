@@ -1,0 +1,1 @@
+"""The chain of the provider's schema, for both engines."""

@@ -1,0 +1,1 @@
+"""Calling another server, proven by its GUID."""

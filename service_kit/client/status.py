@@ -1,0 +1,106 @@
+"""A gRPC status as one of our errors: the other direction is `service_kit.server.status`."""
+
+from datetime import timedelta
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+from service_kit.errors import (
+    AlreadyExists,
+    Conflict,
+    FieldViolation,
+    InvalidArgument,
+    LimitReached,
+    NotFound,
+    OffsiteError,
+    PermissionDenied,
+    Stale,
+    Unauthenticated,
+    Unavailable,
+    Unimplemented,
+)
+from service_kit.reasons import DOMAIN, Reason
+
+ERRORS: dict[grpc.StatusCode, type[OffsiteError]] = {
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: LimitReached,
+    grpc.StatusCode.FAILED_PRECONDITION: Conflict,
+    grpc.StatusCode.ABORTED: Stale,
+}
+
+_KINDS = (
+    error_details_pb2.ErrorInfo,
+    error_details_pb2.BadRequest,
+    error_details_pb2.RetryInfo,
+    error_details_pb2.Help,
+)
+
+
+def error_of(failure: grpc.RpcError) -> OffsiteError:
+    """The error that a failed call stands for.
+
+    Only an `ErrorInfo` of ours makes an outcome certain: without one it is Unavailable, for the code
+    may be gRPC's own, or a proxy's.
+    """
+    code: grpc.StatusCode = failure.code()  # type: ignore[attr-defined]
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return Unimplemented(
+            Reason.PEER_TOO_OLD,
+            "The other server does not know this call.",
+            "Upgrade the other server to this one's version.",
+        )
+    details = _details(failure)
+    info = details.get(error_details_pb2.ErrorInfo)
+    if info is None or info.domain != DOMAIN:
+        return _unclear(code, failure.details() or "")  # type: ignore[attr-defined]
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        return _invalid(details.get(error_details_pb2.BadRequest))
+    message, advice = _sentences(failure, details)
+    retry = details.get(error_details_pb2.RetryInfo)
+    return ERRORS.get(code, Unavailable)(
+        Reason(info.reason) if info.reason in Reason.__members__ else Reason.WRONG_STATE,
+        message,
+        advice,
+        metadata=dict(info.metadata),
+        retry_after=retry.retry_delay.ToTimedelta() if retry else None,
+    )
+
+
+def _details(failure: grpc.RpcError) -> dict[type, Any]:
+    """The google.rpc details by their type; of a kind that is not known, none."""
+    metadata = failure.trailing_metadata() or ()  # type: ignore[attr-defined]
+    found: dict[type, Any] = {}
+    for key, value in metadata:
+        if key == "grpc-status-details-bin":
+            for packed in status_pb2.Status.FromString(value).details:
+                for kind in _KINDS:
+                    if packed.Is(kind.DESCRIPTOR):
+                        found[kind] = kind.FromString(packed.value)
+    return found
+
+
+
+def _sentences(failure: grpc.RpcError, details: dict[type, Any]) -> tuple[str, str]:
+    """What happened, and what to do next: the status' message ends with the advice."""
+    message = failure.details() or ""  # type: ignore[attr-defined]
+    help_ = details.get(error_details_pb2.Help)
+    advice = help_.links[0].description if help_ and help_.links else ""
+    return message.removesuffix(advice).rstrip(), advice
+
+
+def _invalid(bad: error_details_pb2.BadRequest | None) -> InvalidArgument:
+    listed = bad.field_violations if bad else ()
+    return InvalidArgument([FieldViolation(each.field, each.description) for each in listed])
+
+
+def _unclear(code: grpc.StatusCode, text: str) -> OffsiteError:
+    return Unavailable(
+        Reason.UNAVAILABLE,
+        f"The other server did not answer ({code.name}): {text[:300]}",
+        "Check that it runs and that its gRPC port can be reached.",
+        retry_after=timedelta(seconds=1),
+    )

@@ -1,0 +1,1 @@
+"""A ledger in SQLite or PostgreSQL: transactions, group commit, migrations, paging, backup."""

@@ -1,0 +1,1 @@
+"""What every server keeps in its ledger: audit trail, access tokens, its license."""

@@ -1,0 +1,1 @@
+"""Serving: who calls, what they may do, and the two listeners."""

@@ -1,0 +1,62 @@
+"""Who is calling: set by the guards once a call, read by handlers and by the log."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a caller is; the access tables say which roles may call a method."""
+
+    OPEN = "open"
+    OPERATOR = "operator"
+    READ_ONLY = "read-only"
+    PEER = "peer"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller; `guid` is a peer server's own."""
+
+    role: Role
+    name: str
+    guid: str | None = None
+
+
+ANONYMOUS = Caller(Role.OPEN, "anonymous")
+
+
+@dataclass(slots=True)
+class CallFacts:
+    """What is known of the call in progress."""
+
+    method: str
+    trace_id: str
+    caller: Caller = ANONYMOUS
+
+
+call_facts: ContextVar[CallFacts | None] = ContextVar("call_facts", default=None)
+
+
+def current_caller() -> Caller:
+    """The caller of the call in progress; ANONYMOUS outside one and in open methods."""
+    facts = call_facts.get()
+    return ANONYMOUS if facts is None else facts.caller
+
+
+def current_peer() -> str:
+    """The GUID of the peer server that is calling.
+
+    Raises:
+        LookupError: the caller is no peer: the access table gives this method to others.
+    """
+    guid = current_caller().guid
+    if guid is None:
+        raise LookupError("this method is called by a peer server only")
+    return guid
+
+
+def current_trace_id() -> str:
+    """The trace id of the call in progress, or nothing outside one."""
+    facts = call_facts.get()
+    return "" if facts is None else facts.trace_id
