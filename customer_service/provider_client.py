@@ -6,6 +6,7 @@ address or identity changed.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -212,7 +213,7 @@ class Dialler:
             storage.addresses,
             guid,
             token=lambda: peer_token.issue(self._identity, guid, now()),
-            timeout=TIMEOUT,
+            within=timedelta(seconds=TIMEOUT),
         )
         return ProviderClient(channel, self._addresses())
 

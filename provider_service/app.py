@@ -82,7 +82,7 @@ def serve(settings: ServerSettings) -> None:
         OffsiteError: it can't start.
     """
     logs.set_up(settings.log_level, settings.log_format)
-    run_server(lambda: build(settings))
+    run_server(settings, build)
 
 
 def migrate(settings: ServerSettings) -> None:

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import sys
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -31,6 +32,8 @@ _MARKED = {
 _SECRET_FIELD = re.compile(
     r"secret|password|passphrase|credential|authorization|_key$|^key$|^token$"
 )
+# Made once: json.dumps with a `default` makes an encoder for every line.
+_ENCODER = json.JSONEncoder(default=repr)
 _QUIET_LIBRARIES = ("aiohttp.access", "alembic", "asyncio", "grpc")
 
 
@@ -98,7 +101,7 @@ def _common() -> list[Processor]:
 def _renderer(format: str) -> list[Processor]:
     if format == "json":
         exceptions = structlog.processors.format_exc_info
-        return [exceptions, structlog.processors.JSONRenderer(serializer=json.dumps), _redact_line]
+        return [exceptions, _as_json, _redact_line]
     colours = sys.stderr.isatty()
     plain = structlog.dev.plain_traceback
     return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain), _redact_line]
@@ -115,9 +118,18 @@ def _add_call(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _hide_secret_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     for field in event:
-        if _SECRET_FIELD.search(field):
+        if _names_a_secret(field):
             event[field] = _REDACTED
     return event
+
+
+@lru_cache(maxsize=1024)
+def _names_a_secret(field: str) -> bool:
+    return _SECRET_FIELD.search(field) is not None
+
+
+def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    return _ENCODER.encode(event)
 
 
 def _redact_line(_: WrappedLogger, __: str, line: Any) -> str:

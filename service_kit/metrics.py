@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -45,15 +46,15 @@ class Metrics:
         self._labelled.append((gauge, sample))
 
     async def scrape(self) -> bytes:
-        """All metrics in Prometheus' text format; a gauge that can't be read now is NaN."""
+        """All metrics as Prometheus' text; gauges that can't be read now are NaN or left out."""
         for gauge, sample in self._samples:
             try:
                 gauge.set(await sample())
             except Unavailable:
                 gauge.set(math.nan)
         for labelled, samples in self._labelled:
-            values = await samples()
             labelled.clear()
-            for labels, value in values.items():
-                labelled.labels(*labels).set(value)
+            with suppress(Unavailable):
+                for labels, value in (await samples()).items():
+                    labelled.labels(*labels).set(value)
         return generate_latest(self.registry)

@@ -15,8 +15,8 @@ def sqlite_ledgers(tmp_path_factory: pytest.TempPathFactory) -> SqliteLedgers:
 
 
 @pytest.fixture(scope="session")
-def postgresql_ledgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlLedgers]:
-    ledgers = PostgresqlLedgers(tmp_path_factory.mktemp("postgresql"))
+def postgresql_ledgers() -> Iterator[PostgresqlLedgers]:
+    ledgers = PostgresqlLedgers()
     yield ledgers
     ledgers.close()
 

@@ -71,7 +71,9 @@ class Seat:
     def asked(self, kind: Kind, now: datetime) -> Self:
         """A new change, to be sent at once."""
         state = SeatState.ACQUIRING if kind is Kind.ACQUIRE else SeatState.RELEASING
-        return replace(self.settled(state, now), generation=self.generation + 1, next_attempt_time=now)
+        return replace(
+            self.settled(state, now), generation=self.generation + 1, next_attempt_time=now
+        )
 
     def answered(
         self,

@@ -155,9 +155,7 @@ class Storage:
 
         An older copy of this server may open a session; only the comparison shows what it missed.
         """
-        return replace(
-            self.heard(position, now), epoch=epoch, session_nonce="", compared=False
-        )
+        return replace(self.heard(position, now), epoch=epoch, session_nonce="", compared=False)
 
     def heard(self, position: int, now: datetime) -> Self:
         """The provider answered; the highest position is kept."""

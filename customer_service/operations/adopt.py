@@ -78,4 +78,6 @@ def _check_license(tx: Transaction, device_guids: Sequence[str]) -> None:
 
 def _free_name(row: ProviderSeat) -> str:
     """A name that no other device of the user has: two lost devices may share theirs."""
-    return f"{row.device_name[:180]} ({row.device_guid[:8]})" if row.device_name else row.device_guid
+    return (
+        f"{row.device_name[:180]} ({row.device_guid[:8]})" if row.device_name else row.device_guid
+    )

@@ -117,9 +117,7 @@ async def complete(database: Database, dial: Dial, identity: Identity, storage_i
     except OffsiteError as error:
         await database.run(refused, storage_id, storage.sealed_key, error, clock())
         raise
-    storage = await database.run(
-        finish, storage_id, storage.sealed_key, attached, theirs, clock()
-    )
+    storage = await database.run(finish, storage_id, storage.sealed_key, attached, theirs, clock())
     with contextlib.suppress(OffsiteError):  # the upkeep compares again
         await reconcile(database, provider, storage)
     return await database.read(storages.get, storage_id)

@@ -45,9 +45,7 @@ def follow(tx: Transaction, storage_id: str, heard: Contact, now: datetime) -> S
     if storage.state not in CONNECTED:
         return storage
     before = storage.state
-    storage = replace(
-        storage.heard(heard.position, now), entitlement=heard.entitlement
-    )
+    storage = replace(storage.heard(heard.position, now), entitlement=heard.entitlement)
     storage = _in_state_of(storage, heard)
     storages.save(tx, storage)
     if storage.state is not before:

@@ -130,8 +130,7 @@ def check_offerable(tx: Transaction, storage_ids: Sequence[str]) -> None:
     violations = [
         FieldViolation("storage_ids", f"{each} is no storage that is attached")
         for each in storage_ids
-        if each not in known
-        or known[each].state in (StorageState.DETACHED, StorageState.DETACHING)
+        if each not in known or known[each].state in (StorageState.DETACHED, StorageState.DETACHING)
     ]
     if len(storage_ids) > MOST_DESTINATIONS:
         violations.append(FieldViolation("storage_ids", f"must be at most {MOST_DESTINATIONS}"))

@@ -94,7 +94,9 @@ def adopt_generations(
             if adopted != ours:
                 seats.save(tx, adopted)
         elif row.device_guid in names and not row.live:
-            seats.add(tx, _taken(Seat(storage.id, row.device_guid, 0, SeatState.NONE, now), row, now))
+            seats.add(
+                tx, _taken(Seat(storage.id, row.device_guid, 0, SeatState.NONE, now), row, now)
+            )
         elif row.live:
             unclaimed.append(as_unclaimed(row))
     seats.replace_unclaimed(tx, storage.id, unclaimed)

@@ -10,7 +10,7 @@ from customer_service.store import devices, organizations, seats, users
 from service_kit.database.engine import Transaction
 from service_kit.database.paging import Page, PageRequest
 from service_kit.errors import AlreadyExists, Conflict, Stale
-from service_kit.ledger import audit
+from service_kit.ledger import audit, license
 from service_kit.reasons import Reason
 
 
@@ -58,7 +58,11 @@ def create(tx: Transaction, organization: Organization, now: datetime) -> Organi
     organizations.get(tx, organization.parent_id or "")
     organizations.create(tx, organization)
     audit.record(
-        tx, "organization.created", organization_id=organization.id, detail=organization.name, now=now
+        tx,
+        "organization.created",
+        organization_id=organization.id,
+        detail=organization.name,
+        now=now,
     )
     return view(tx, [organization])[0]
 
@@ -160,12 +164,14 @@ def reactivate(tx: Transaction, organization_id: str, now: datetime) -> Organiza
     return view(tx, [organization])[0]
 
 
-def license_use(
-    tx: Transaction, page_size: int, page_token: str
-) -> Page[tuple[str, str, int]]:
+def seats_in_use(tx: Transaction) -> int:
+    """Local seats in use of all organizations together."""
+    return license.get(tx).seats_in_use
+
+
+def license_use(tx: Transaction, page: PageRequest) -> Page[tuple[str, str, int]]:
     """(id, name, seats in use) of each organization, by id."""
-    request = PageRequest(size=page_size, token=page_token)
-    found = list_page(tx, request, "", True)
+    found = list_page(tx, page, "", True)
     rows = [(v.organization.id, v.organization.name, v.seats_in_use) for v in found.items]
     return Page(rows, found.next_page_token)
 

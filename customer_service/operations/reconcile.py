@@ -9,7 +9,7 @@ from datetime import datetime
 
 from customer_service.domain.provider import ProviderSeat, Session
 from customer_service.domain.seat import USING, Seat, SeatState
-from customer_service.domain.storage import SERVING, Storage, StorageState
+from customer_service.domain.storage import SERVING, Storage
 from customer_service.operations import ledgers, outcomes
 from customer_service.operations.ledgers import Difference
 from customer_service.operations.peers import Provider
@@ -51,9 +51,7 @@ def found_equal(tx: Transaction, storage_id: str, now: datetime) -> None:
     seats.send_waiting_now(tx, storage_id, now)
 
 
-def repair(
-    tx: Transaction, storage_id: str, theirs: Sequence[ProviderSeat], now: datetime
-) -> int:
+def repair(tx: Transaction, storage_id: str, theirs: Sequence[ProviderSeat], now: datetime) -> int:
     """Send again what differs; list what nobody here knows; answers how many are sent again."""
     storage = storages.lock(tx, storage_id)
     if storage.state not in SERVING:
@@ -71,8 +69,11 @@ def repair(
     seats.send_waiting_now(tx, storage_id, now)
     if sent:
         audit.record(
-            tx, "storage.reconciled", subject=storage.name,
-            detail=f"{len(sent)} seats are asked about again", now=now,
+            tx,
+            "storage.reconciled",
+            subject=storage.name,
+            detail=f"{len(sent)} seats are asked about again",
+            now=now,
         )
     return len(sent)
 
@@ -94,5 +95,3 @@ def _copy_suspected(difference: Difference) -> OffsiteError:
         f"The provider knows a newer change of device {difference.device_guid} than this server.",
         "Another deployment made it, or this one was restored: storage takeover --confirm.",
     )
-
-

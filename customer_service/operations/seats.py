@@ -61,7 +61,9 @@ def release(
 ) -> Released:
     """Stop these devices' use of these storages, or of all; providers are told by the outbox."""
     using = seats.using_among(tx, device_ids)
-    rows = [each for each in seats.lock_of_devices(tx, device_ids, storage_ids) if each.state in USING]
+    rows = [
+        each for each in seats.lock_of_devices(tx, device_ids, storage_ids) if each.state in USING
+    ]
     at = storages.by_ids(tx, list({each.storage_id for each in rows}))
     after = [_asked(at[each.storage_id], each, Kind.RELEASE, now) for each in rows]
     for seat in after:
@@ -87,7 +89,9 @@ def renew(tx: Transaction, device_id: str, now: datetime) -> int:
 
 def end_all(tx: Transaction, storage_id: str, now: datetime) -> Released:
     """Note that no device uses a storage any more, the attachment having ended."""
-    rows = [each for each in seats.lock_of_storage(tx, storage_id) if each.state is not SeatState.NONE]
+    rows = [
+        each for each in seats.lock_of_storage(tx, storage_id) if each.state is not SeatState.NONE
+    ]
     device_ids = [each.device_id for each in rows]
     using = seats.using_among(tx, device_ids)
     for row in rows:
@@ -180,9 +184,7 @@ def _first(storage_id: str, device_id: str, now: datetime) -> Seat:
     return Seat(storage_id, device_id, 0, SeatState.NONE, now)
 
 
-def count(
-    tx: Transaction, device_ids: Sequence[str], kind: str, delta: int, now: datetime
-) -> None:
+def count(tx: Transaction, device_ids: Sequence[str], kind: str, delta: int, now: datetime) -> None:
     """Change the local seats in use by `delta` for each of these devices, and record it."""
     if not device_ids:
         return

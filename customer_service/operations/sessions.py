@@ -68,7 +68,7 @@ def opened(tx: Transaction, sent: Storage, session: Session, now: datetime) -> S
     return storage
 
 
-def forget_session(tx: Transaction, now: datetime) -> int:
+def forget_sessions(tx: Transaction, now: datetime) -> int:
     """After a restore: note in the audit that every attachment needs a new session.
 
     The next start opens one under the epoch of the backup, and so finds out whether the provider has

@@ -17,9 +17,7 @@ from service_kit.errors import Conflict
 from service_kit.reasons import Reason
 
 
-async def differences(
-    database: Database, provider: Provider, storage: Storage
-) -> list[Difference]:
+async def differences(database: Database, provider: Provider, storage: Storage) -> list[Difference]:
     """What differs between the two ledgers now."""
     theirs = await _all(provider, storage)
     return await database.read(_compare, storage.id, theirs)
@@ -73,9 +71,7 @@ def finish(
     seats.send_waiting_now(tx, storage.id, now)
 
 
-def _compare(
-    tx: Transaction, storage_id: str, theirs: Sequence[ProviderSeat]
-) -> list[Difference]:
+def _compare(tx: Transaction, storage_id: str, theirs: Sequence[ProviderSeat]) -> list[Difference]:
     return list(ledgers.compare(tx, storage_id, theirs))
 
 

@@ -158,9 +158,7 @@ def view(tx: Transaction, some: list[User]) -> list[UserView]:
     ]
 
 
-def _end(
-    tx: Transaction, user: User, state: UserState, now: datetime
-) -> tuple[UserView, Impact]:
+def _end(tx: Transaction, user: User, state: UserState, now: datetime) -> tuple[UserView, Impact]:
     if user.state is state:
         return view(tx, [user])[0], Impact()
     released = seat_use_cases.release(tx, devices.of_users(tx, [user.id]), now)

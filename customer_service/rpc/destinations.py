@@ -10,7 +10,7 @@ from customer_service.operations.destinations import Defaults
 from customer_service.rpc import conversions
 from service_kit.clock import now
 from service_kit.database.engine import Database
-from service_kit.server.caller import Context
+from service_kit.server.context import Context
 from service_kit.validation import resource_id
 
 

@@ -12,7 +12,7 @@ from customer_service.rpc import conversions
 from service_kit.clock import now
 from service_kit.database.engine import Database
 from service_kit.database.paging import PageRequest
-from service_kit.server.caller import Context
+from service_kit.server.context import Context
 from service_kit.validation import Checks, resource_id
 
 

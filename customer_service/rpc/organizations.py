@@ -1,5 +1,7 @@
 """The customer's OrganizationService."""
 
+from collections.abc import Callable
+
 from offsite.customer.v1 import organization_service_pb2 as pb
 from offsite.customer.v1.organization_service_pb2_grpc import OrganizationServiceServicer
 
@@ -9,15 +11,16 @@ from customer_service.rpc import conversions
 from service_kit.clock import now
 from service_kit.database.engine import Database
 from service_kit.database.paging import PageRequest
-from service_kit.server.caller import Context
+from service_kit.server.context import Context
 from service_kit.validation import Checks, resource_id
 
 
 class OrganizationServicer(OrganizationServiceServicer):
     """Converts, runs one operation, converts back."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, wake: Callable[[], None]) -> None:
         self.database = database
+        self.wake = wake  # the outbox: seats may have been released
 
     async def CreateOrganization(
         self, request: pb.CreateOrganizationRequest, context: Context
@@ -67,6 +70,7 @@ class OrganizationServicer(OrganizationServiceServicer):
     ) -> pb.DeactivateOrganizationResponse:
         run = self.database.preview if request.validate_only else self.database.run
         view, impact = await run(organizations.deactivate, _id(request), now())
+        self.wake()
         return pb.DeactivateOrganizationResponse(
             organization=conversions.organization(view), impact=conversions.impact(impact)
         )

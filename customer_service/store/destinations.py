@@ -39,9 +39,7 @@ def set_defaults(tx: Transaction, organization_id: str, storage_ids: Iterable[st
 def set_inherits(tx: Transaction, organization_id: str, *, inherits: bool) -> None:
     """Note whether an organization takes the defaults of the level above."""
     statement = update(organizations).where(organizations.c.id == organization_id)
-    tx.execute(
-        statement.values(inherits=inherits, version=organizations.c.version + 1)
-    )
+    tx.execute(statement.values(inherits=inherits, version=organizations.c.version + 1))
 
 
 def remove_storage(tx: Transaction, storage_id: str) -> None:
@@ -84,9 +82,11 @@ def inheriting_users(organization_ids: Sequence[str]) -> Select[Any]:
 
 def gaining(tx: Transaction, concerned: Select[Any], storage_ids: Sequence[str]) -> Sequence[Any]:
     """(user, storage) pairs that are to be offered and are not."""
-    wanted = select(
-        concerned.subquery().c.id.label("user_id"), storages.c.id.label("storage_id")
-    ).where(storages.c.id.in_(storage_ids)).subquery()
+    wanted = (
+        select(concerned.subquery().c.id.label("user_id"), storages.c.id.label("storage_id"))
+        .where(storages.c.id.in_(storage_ids))
+        .subquery()
+    )
     have = (
         select(literal(1))
         .where(
@@ -122,6 +122,4 @@ def _withdraw(tx: Transaction, storage_id: str, user_ids: Sequence[str]) -> None
     table = user_destinations
     for start in range(0, len(user_ids), 1000):
         some = user_ids[start : start + 1000]
-        tx.execute(
-            delete(table).where(table.c.storage_id == storage_id, table.c.user_id.in_(some))
-        )
+        tx.execute(delete(table).where(table.c.storage_id == storage_id, table.c.user_id.in_(some)))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from customer_service.domain.device import Device
@@ -121,7 +121,12 @@ def list_page(
     if not show_deactivated:
         statement = statement.where(table.c.deactivated.is_(False))
     return paginate(
-        tx, statement, keys=[table.c.id], page=page, build=from_row, filter=(name, user_id, refused, waiting, show_deactivated)
+        tx,
+        statement,
+        keys=[table.c.id],
+        page=page,
+        build=from_row,
+        filter=(name, user_id, refused, waiting, show_deactivated),
     )
 
 

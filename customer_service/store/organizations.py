@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, true, update
+from sqlalchemy import Row, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from customer_service.domain.names import name_key
@@ -93,7 +93,8 @@ def below(tx: Transaction, organization_id: str, *, inheriting: bool = False) ->
 
 
 def list_page(
-    tx: Transaction, page: PageRequest, *, name: str = "", show_deactivated: bool = False) -> Page[Organization]:
+    tx: Transaction, page: PageRequest, *, name: str = "", show_deactivated: bool = False
+) -> Page[Organization]:
     """A page of a list, by id; `show_deactivated` False leaves out what lies in a deactivated one."""
     statement = select(table)
     if name:

@@ -12,9 +12,10 @@ from customer_service.domain.seat import USING, WAITING, Seat, SeatState
 from customer_service.domain.storage import SERVING
 from customer_service.store.tables import devices, storages, unclaimed_seats, users
 from customer_service.store.tables import seats as table
+from service_kit.database.chunks import CHUNK, chunks
 from service_kit.database.engine import Transaction
 from service_kit.database.paging import Page, PageRequest, paginate
-from service_kit.database.chunks import CHUNK, chunks
+
 
 def find(tx: Transaction, storage_id: str, device_id: str) -> Seat | None:
     """A device's row at a storage, or None."""
@@ -66,7 +67,9 @@ def lock_of_devices(
 def lock_of_storage(tx: Transaction, storage_id: str) -> list[Seat]:
     """All rows of a storage, held, by device."""
     statement = select(table).where(table.c.storage_id == storage_id)
-    return [from_row(row) for row in tx.execute(statement.order_by(table.c.device_id).with_for_update())]
+    return [
+        from_row(row) for row in tx.execute(statement.order_by(table.c.device_id).with_for_update())
+    ]
 
 
 def of_devices(tx: Transaction, device_ids: Sequence[str]) -> list[Seat]:
@@ -172,7 +175,9 @@ def waiting_devices(tx: Transaction, storage_id: str, most: int) -> Sequence[str
     return tx.execute(statement.order_by(table.c.device_id).limit(most)).scalars().all()
 
 
-def walk(tx: Transaction, storage_id: str, states: Iterable[SeatState] | None = None) -> Iterator[Seat]:
+def walk(
+    tx: Transaction, storage_id: str, states: Iterable[SeatState] | None = None
+) -> Iterator[Seat]:
     """The rows of a storage by device, a part at a time, so that memory does not grow with them."""
     statement = select(table).where(table.c.storage_id == storage_id)
     if states is not None:

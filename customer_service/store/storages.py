@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, case, insert, select, update
+from sqlalchemy import Row, case, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from customer_service.domain.names import name_key
@@ -121,14 +121,13 @@ def claim_due(tx: Transaction, now: datetime, lease: timedelta) -> list[Storage]
     )
     due = [from_row(row) for row in tx.execute(statement)]
     for each in due:
-        tx.execute(
-            update(table).where(table.c.id == each.id).values(next_attempt_time=now + lease)
-        )
+        tx.execute(update(table).where(table.c.id == each.id).values(next_attempt_time=now + lease))
     return due
 
 
 def list_page(
-    tx: Transaction, page: PageRequest, *, name: str = "", show_detached: bool = False) -> Page[Storage]:
+    tx: Transaction, page: PageRequest, *, name: str = "", show_detached: bool = False
+) -> Page[Storage]:
     """A page of a list, by id."""
     statement = select(table)
     if name:
@@ -142,7 +141,7 @@ def list_page(
 
 def from_row(row: Row[Any]) -> Storage:
     """The storage of a row."""
-    values = dict(row._mapping)
+    values = row._asdict()
     values.pop("name_key")
     entitlement = dict(values.pop("entitlement"))
     entitlement["grpc_addresses"] = tuple(entitlement.get("grpc_addresses", ()))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from customer_service.domain.names import name_key
@@ -80,7 +80,12 @@ def in_organizations(tx: Transaction, organization_ids: Sequence[str]) -> Sequen
 
 
 def list_page(
-    tx: Transaction, page: PageRequest, *, email: str = "", organization_id: str = "", show_deactivated: bool = False
+    tx: Transaction,
+    page: PageRequest,
+    *,
+    email: str = "",
+    organization_id: str = "",
+    show_deactivated: bool = False,
 ) -> Page[User]:
     """A page of a list, by id."""
     statement = select(table)
@@ -91,7 +96,12 @@ def list_page(
     if not show_deactivated:
         statement = statement.where(table.c.state != UserState.DEACTIVATED)
     return paginate(
-        tx, statement, keys=[table.c.id], page=page, build=from_row, filter=(email, organization_id, show_deactivated)
+        tx,
+        statement,
+        keys=[table.c.id],
+        page=page,
+        build=from_row,
+        filter=(email, organization_id, show_deactivated),
     )
 
 

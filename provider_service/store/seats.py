@@ -50,7 +50,7 @@ def of_devices(
 ) -> dict[SeatKey, Seat]:
     """The rows of these devices in these organizations, whose rows the caller has locked."""
     values = {"organizations": list(organization_ids), "devices": list(device_guids)}
-    return {(row[0], row[2]): _from_row(row[1:]) for row in tx.execute(_OF_DEVICES, values)}
+    return {(row[0], row[1]): _from_row(row[1:]) for row in tx.execute(_OF_DEVICES, values)}
 
 
 def find(tx: Transaction, organization_id: str, device_guid: str) -> Seat | None:

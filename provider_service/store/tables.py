@@ -73,14 +73,14 @@ former_customers = Table(
     "former_customers",
     metadata,
     Column("guid", String(36), primary_key=True),
-    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("organization_id", String(36), ForeignKey("organizations.id"), nullable=False),
 )
 
 registration_keys = Table(
     "registration_keys",
     metadata,
     Column("id", String(8), primary_key=True),
-    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("organization_id", String(36), ForeignKey("organizations.id"), nullable=False),
     Column("key_hash", String(64), nullable=False, unique=True),
     Column("state", String(16), nullable=False),
     Column("epoch", BigInteger),
@@ -101,7 +101,7 @@ Index(
 seats = Table(
     "seats",
     metadata,
-    Column("organization_id", ForeignKey("organizations.id"), primary_key=True),
+    Column("organization_id", String(36), ForeignKey("organizations.id"), primary_key=True),
     Column("device_guid", DeviceGuid, primary_key=True),
     Column("device_name", Text, nullable=False),
     Column("generation", BigInteger, nullable=False),

@@ -11,14 +11,15 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import grpc
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
+from OpenSSL.crypto import X509
 
 from service_kit.clock import now
 from service_kit.errors import Conflict, OffsiteError, PermissionDenied, Unavailable
@@ -34,6 +35,9 @@ CHANNEL_OPTIONS = [
 ]
 
 
+WITHIN = timedelta(seconds=10)
+
+
 @dataclass(frozen=True)
 class PeerChain:
     """What a server showed: its leaf, and the identity CA that gives the GUID."""
@@ -43,16 +47,16 @@ class PeerChain:
 
 
 async def dial(
-    address: str, guid: str, *, token: Callable[[], str] | None = None, timeout: float = 10.0
+    address: str, guid: str, *, token: Callable[[], str] | None = None, within: timedelta = WITHIN
 ) -> grpc.aio.Channel:
-    """A channel to the server with this GUID at HOST:PORT; `token` makes the peer token of each call.
+    """A channel to the server with this GUID at HOST:PORT; `token` makes each call's peer token.
 
     Raises:
         Unavailable: nobody answers.
         PermissionDenied: another server answers.
         Conflict: the two clocks are too far apart.
     """
-    chain = await read_peer(address, guid, timeout=timeout)
+    chain = await read_peer(address, guid, within=within)
     return open_channel(address, guid, chain.ca.public_bytes(Encoding.PEM), token)
 
 
@@ -61,7 +65,7 @@ async def dial_any(
     guid: str,
     *,
     token: Callable[[], str] | None = None,
-    timeout: float = 10.0,
+    within: timedelta = WITHIN,
 ) -> grpc.aio.Channel:
     """A channel to the first of these addresses at which the server with this GUID answers.
 
@@ -71,7 +75,7 @@ async def dial_any(
     refusals: list[OffsiteError] = []
     for address in addresses:
         try:
-            return await dial(address, guid, token=token, timeout=timeout)
+            return await dial(address, guid, token=token, within=within)
         except OffsiteError as error:
             refusals.append(error)
     raise refusals[0]
@@ -89,7 +93,7 @@ def open_channel(
     return grpc.aio.secure_channel(address, credentials, options=options)
 
 
-async def read_peer(address: str, guid: str, *, timeout: float = 10.0) -> PeerChain:
+async def read_peer(address: str, guid: str, *, within: timedelta = WITHIN) -> PeerChain:
     """The chain of the server at HOST:PORT, if it is the one with this GUID.
 
     Raises:
@@ -97,7 +101,7 @@ async def read_peer(address: str, guid: str, *, timeout: float = 10.0) -> PeerCh
         PermissionDenied: another server answers.
         Conflict: the two clocks are too far apart.
     """
-    certificates = await asyncio.to_thread(_certificates, address, timeout)
+    certificates = await asyncio.to_thread(_certificates, address, within.total_seconds())
     chain = _expected(certificates, address, guid)
     _check_clock(chain, address)
     return chain
@@ -118,59 +122,70 @@ class _BearerToken(grpc.AuthMetadataPlugin):
         callback((("authorization", f"Bearer {self._token()}"),), None)
 
 
-def _certificates(address: str, timeout: float) -> list[x509.Certificate]:
+def _certificates(address: str, seconds: float) -> list[X509]:
     """The certificates that whoever answers shows, leaf first. Nothing is trusted here."""
+    end = time.monotonic() + seconds
     host, _, port = address.rpartition(":")
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_verify(SSL.VERIFY_NONE)
     context.set_alpn_protos([b"h2"])
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=timeout) as plain:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds) as plain:
             connection = SSL.Connection(context, plain)
             connection.set_connect_state()
-            _handshake(connection, plain, timeout)
-            chain = connection.get_peer_cert_chain() or []
-            return [each.to_cryptography() for each in chain]
-    except (OSError, SSL.Error) as error:
-        raise _unreachable(address, error) from error
+            _handshake(connection, plain, end)
+            return connection.get_peer_cert_chain() or []
+    except OSError as error:
+        raise _unreachable(address, error.strerror or str(error)) from error
+    except SSL.Error as error:
+        raise _unreachable(address, "it speaks no TLS that this server knows") from error
+    except (ValueError, OverflowError) as error:
+        raise _unreachable(address, "that is no HOST:PORT") from error
 
 
-def _handshake(connection: SSL.Connection, plain: socket.socket, timeout: float) -> None:
-    """A TLS handshake within the time; pyOpenSSL leaves waiting for the socket to its caller."""
+def _handshake(connection: SSL.Connection, plain: socket.socket, end: float) -> None:
+    """A TLS handshake by that time; pyOpenSSL leaves waiting for the socket to its caller."""
     plain.setblocking(False)
-    end = time.monotonic() + timeout
     while True:
         try:
             connection.do_handshake()
             return
         except (SSL.WantReadError, SSL.WantWriteError) as wanted:
+            reading = isinstance(wanted, SSL.WantReadError)
             left = max(end - time.monotonic(), 0)
-            reading = [plain] if isinstance(wanted, SSL.WantReadError) else []
-            writing = [] if reading else [plain]
-            if not any(select.select(reading, writing, [], left)):
+            poll = select.poll()  # select() takes no descriptor above 1023
+            poll.register(plain, select.POLLIN if reading else select.POLLOUT)
+            if not poll.poll(left * 1000):
                 raise TimeoutError("no TLS handshake in time") from None
 
 
-def _expected(certificates: list[x509.Certificate], address: str, guid: str) -> PeerChain:
+def _expected(certificates: Sequence[X509], address: str, guid: str) -> PeerChain:
     """Leaf and identity CA of a chain, if they are the expected server's."""
-    if len(certificates) >= 2:
-        leaf, ca = certificates[0], certificates[-1]
-        key = ca.public_key()
-        if isinstance(key, ec.EllipticCurvePublicKey) and _signed(ca, ca):
-            found = guid_of(key)
-            if found != guid:
-                raise _mismatch(f"The server at {address} has the GUID {found}, not {guid}.")
-            if _signed(leaf, ca):
-                return PeerChain(leaf, ca)
-    raise _mismatch(f"The server at {address} did not prove the GUID {guid}.")
+    chain = _self_proving(certificates)
+    if chain is None:
+        raise _mismatch(f"The server at {address} did not prove the GUID {guid}.")
+    found = _guid(chain.ca)
+    if found != guid:
+        raise _mismatch(f"The server at {address} has the GUID {found}, not {guid}.")
+    return chain
 
 
-def _signed(certificate: x509.Certificate, by: x509.Certificate) -> bool:
+def _self_proving(certificates: Sequence[X509]) -> PeerChain | None:
+    """A leaf and the self-signed CA that signed it, or None: anything may come from a stranger."""
+    if len(certificates) < 2:
+        return None
     try:
-        certificate.verify_directly_issued_by(by)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
+        leaf, ca = certificates[0].to_cryptography(), certificates[-1].to_cryptography()
+        ca.verify_directly_issued_by(ca)
+        leaf.verify_directly_issued_by(ca)
+        return PeerChain(leaf, ca) if _guid(ca) else None
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return None
+
+
+def _guid(ca: x509.Certificate) -> str | None:
+    key = ca.public_key()
+    return guid_of(key) if isinstance(key, ec.EllipticCurvePublicKey) else None
 
 
 def _check_clock(chain: PeerChain, address: str) -> None:
@@ -198,8 +213,7 @@ def _mismatch(message: str) -> PermissionDenied:
     )
 
 
-def _unreachable(address: str, error: Exception) -> Unavailable:
-    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+def _unreachable(address: str, why: str) -> Unavailable:
     return Unavailable(
         Reason.PEER_UNREACHABLE,
         f"No server answers at {address}: {why}",

@@ -1,9 +1,11 @@
 """A gRPC status as one of our errors: the other direction is `service_kit.server.status`."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from service_kit.errors import (
@@ -43,10 +45,10 @@ _KINDS = (
 def error_of(failure: grpc.RpcError) -> OffsiteError:
     """The error that a failed call stands for.
 
-    Only an `ErrorInfo` of ours makes an outcome certain: without one it is Unavailable, for the code
-    may be gRPC's own, or a proxy's.
+    Only an `ErrorInfo` of ours makes an outcome certain: without one it is Unavailable, for the
+    code may be gRPC's own, or a proxy's. So it is after a fault of the other side's own.
     """
-    code: grpc.StatusCode = failure.code()  # type: ignore[attr-defined]
+    code = failure.code()
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return Unimplemented(
             Reason.PEER_TOO_OLD,
@@ -56,7 +58,7 @@ def error_of(failure: grpc.RpcError) -> OffsiteError:
     details = _details(failure)
     info = details.get(error_details_pb2.ErrorInfo)
     if info is None or info.domain != DOMAIN:
-        return _unclear(code, failure.details() or "")  # type: ignore[attr-defined]
+        return _unclear(code, failure.details() or "")
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         return _invalid(details.get(error_details_pb2.BadRequest))
     message, advice = _sentences(failure, details)
@@ -72,21 +74,20 @@ def error_of(failure: grpc.RpcError) -> OffsiteError:
 
 def _details(failure: grpc.RpcError) -> dict[type, Any]:
     """The google.rpc details by their type; of a kind that is not known, none."""
-    metadata = failure.trailing_metadata() or ()  # type: ignore[attr-defined]
-    found: dict[type, Any] = {}
-    for key, value in metadata:
-        if key == "grpc-status-details-bin":
-            for packed in status_pb2.Status.FromString(value).details:
-                for kind in _KINDS:
-                    if packed.Is(kind.DESCRIPTOR):
-                        found[kind] = kind.FromString(packed.value)
-    return found
-
+    # Pairs, whatever the stubs say: _Metadatum is a named tuple, and grpc.aio has its own class.
+    metadata: Iterable[Any] = failure.trailing_metadata() or ()
+    encoded = next((value for key, value in metadata if key == "grpc-status-details-bin"), b"")
+    try:
+        listed = status_pb2.Status.FromString(encoded).details
+        known = [(kind, each) for each in listed for kind in _KINDS if each.Is(kind.DESCRIPTOR)]
+        return {kind: kind.FromString(each.value) for kind, each in known}
+    except DecodeError:  # another side's nonsense tells nothing
+        return {}
 
 
 def _sentences(failure: grpc.RpcError, details: dict[type, Any]) -> tuple[str, str]:
     """What happened, and what to do next: the status' message ends with the advice."""
-    message = failure.details() or ""  # type: ignore[attr-defined]
+    message = failure.details() or ""
     help_ = details.get(error_details_pb2.Help)
     advice = help_.links[0].description if help_ and help_.links else ""
     return message.removesuffix(advice).rstrip(), advice

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from service_kit.database import postgresql, sqlite
 from service_kit.database.failures import as_unavailable
+from service_kit.errors import FieldViolation, InvalidArgument
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,11 +41,12 @@ class Database:
         be in use by another process.
 
         Raises:
+            InvalidArgument: it is neither.
             Conflict: DATA_IN_USE, another process has this SQLite file.
         """
-        self.url = make_url(url)
+        self.url = _parsed(url)
         self._lock: int | None = None
-        if self.url.get_backend_name() == "sqlite":
+        if self.url.drivername == "sqlite":
             self._open_sqlite(Path(str(self.url.database)), read_only)
         else:
             self._open_postgresql(pool_size, read_only)
@@ -157,6 +159,17 @@ class Database:
     def _read(self, operation: Callable[[Transaction], T]) -> T:
         with as_unavailable():
             return _transact(self._reader, operation, keep=False)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.drivername not in ("sqlite", "postgresql") or not parsed.database:
+        wanted = "must be like sqlite:////folder/ledger.db or postgresql://user@host/name"
+        raise InvalidArgument([FieldViolation("database", wanted)])
+    return parsed
 
 
 def _transact(engine: Engine, operation: Callable[[Transaction], T], *, keep: bool) -> T:

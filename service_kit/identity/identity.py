@@ -166,7 +166,7 @@ class Identity:
 
 
 def _ca_certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    """The self-signed CA. Its name holds the GUID: two roots of one name could not both be trusted."""
+    """The self-signed CA. Its name holds the GUID: roots of one name could not both be trusted."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, guid_of(key.public_key()))])
     usage = x509.KeyUsage(
         digital_signature=False,

@@ -36,7 +36,9 @@ def issue_leaf(identity: Identity, hosts: Sequence[str], now: datetime) -> Leaf:
     signer = identity.private_key.public_key()
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, peer_name(identity.guid))]))
+        .subject_name(
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, peer_name(identity.guid))])
+        )
         .issuer_name(ca.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
@@ -45,9 +47,7 @@ def issue_leaf(identity: Identity, hosts: Sequence[str], now: datetime) -> Leaf:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([_san(each) for each in every]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), critical=False)
         .sign(identity.private_key, hashes.SHA256())
     )
     return Leaf(

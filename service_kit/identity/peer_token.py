@@ -25,6 +25,8 @@ ALGORITHM = "ES256"
 LIFETIME = timedelta(minutes=5)
 LEEWAY = timedelta(minutes=2)
 LONGEST = 4096  # characters
+# What a stranger's token may make the libraries raise; the last by JSON nested without end.
+UNREADABLE = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def verify(token: str, audience: str, now: datetime) -> PeerClaims:
     key = _embedded_key(token)
     try:
         decoded = jwt.decode(token, key, algorithms=[ALGORITHM])
-    except (JoseError, ValueError, TypeError, KeyError) as error:
+    except UNREADABLE as error:
         raise _invalid("its signature is wrong") from error
     claims = decoded.claims
     if claims.get("iss") != guid_of(key.public_key):
@@ -81,8 +83,8 @@ def _embedded_key(token: str) -> ECKey:
         header = extract_compact(token.encode("ascii")).headers()
         if header.get("alg") != ALGORITHM or header.get("typ") != TYPE:
             raise _invalid("it is of another kind")
-        key = ECKey.import_key(header["jwk"])
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+        key = ECKey.import_key(dict(header["jwk"]))
+    except UNREADABLE as error:
         raise _invalid("its header can't be read") from error
     if key.is_private or not isinstance(key.public_key.curve, ec.SECP256R1):
         raise _invalid("its key is of another kind")

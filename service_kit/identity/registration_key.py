@@ -1,7 +1,8 @@
 """The form of a registration key: `ABCD-EFGH-JKMN-PQRS`.
 
-Fifteen random characters of Crockford's base32 (75 bits) and a check character: a Reed-Solomon parity
-over GF(32). It finds every single wrong character and every swap of two, before anything is sent.
+Fifteen random characters of Crockford's base32 (75 bits) and a check character: a Reed-Solomon
+parity over GF(32). It finds every single wrong character and every swap of two, before anything is
+sent.
 """
 
 import secrets

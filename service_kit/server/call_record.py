@@ -3,6 +3,7 @@
 import time
 
 import structlog
+from prometheus_client import Counter, Histogram
 
 from service_kit.metrics import Metrics
 from service_kit.server.audit_feed import AuditFeed
@@ -23,6 +24,7 @@ class CallRecord:
         self.metrics = metrics
         self.feed = feed
         self.log = structlog.get_logger().bind()
+        self._known: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
 
     def answered(self, call: Call, code: str, started: float) -> None:
         """A call that was answered, or that its caller gave up."""
@@ -50,8 +52,17 @@ class CallRecord:
     def _count(self, call: Call, code: str, started: float) -> float:
         seconds = time.perf_counter() - started
         method = call.method if call.roles else UNKNOWN_METHOD
-        self.metrics.calls.labels(method, code).inc()
-        self.metrics.seconds.labels(method).observe(seconds)
+        counted, timed = self._meters(method, code)
+        counted.inc()
+        timed.observe(seconds)
         if Role.READ_ONLY not in call.roles:
             self.feed.wake()
         return seconds
+
+    def _meters(self, method: str, code: str) -> tuple[Counter, Histogram]:
+        """The metrics of a method and code, found once: finding them takes as long as counting."""
+        meters = self._known.get((method, code))
+        if meters is None:
+            meters = self.metrics.calls.labels(method, code), self.metrics.seconds.labels(method)
+            self._known[method, code] = meters
+        return meters

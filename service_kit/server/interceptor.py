@@ -71,8 +71,8 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
             scope.reschedule(now)
 
     def _wrap(self, method: str, inner: Handler) -> Handler:
-        behavior, serialize = inner.unary_unary, inner.response_serializer
-        parse = inner.request_deserializer
+        parse, serialize = inner.request_deserializer, inner.response_serializer or bytes
+        behavior: Any = inner.unary_unary  # its stub knows synchronous handlers only
 
         async def answer(request: bytes, context: Context) -> bytes:
             started = time.perf_counter()
@@ -96,7 +96,7 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
     def _wrap_stream(self, method: str, inner: Handler) -> Handler:
         parse, serialize = inner.request_deserializer, inner.response_serializer
         streamed = inner.request_streaming
-        behavior = inner.stream_stream if streamed else inner.unary_stream
+        behavior: Any = inner.stream_stream if streamed else inner.unary_stream
 
         async def answer(request: Any, context: Context) -> None:
             started = time.perf_counter()
@@ -130,7 +130,7 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
         return grpc.stream_stream_rpc_method_handler(refuse)
 
     def _begin(self, method: str, context: Context, request_bytes: int) -> Call:
-        metadata: Metadata = context.invocation_metadata() or ()
+        metadata: Metadata = tuple(context.invocation_metadata() or ())
         roles = self.access.get(method, frozenset())
         call = Call(method, _trace_id(metadata), ANONYMOUS, roles, metadata, request_bytes)
         call_facts.set(call)

@@ -14,7 +14,7 @@ from service_kit.database.migrate import migrate, revision
 from service_kit.database.statements import upsert
 from service_kit.database.tables import license_table, server_state
 from service_kit.database.types import UtcTime
-from service_kit.errors import Conflict, Unavailable
+from service_kit.errors import Conflict, InvalidArgument, Unavailable
 from service_kit.reasons import Reason
 from tests.support.databases import COMMON, PostgresqlLedgers, SqliteLedgers, schema_differences
 
@@ -217,6 +217,15 @@ def test_a_reader_beside_a_server_cannot_write(database: Database) -> None:
     with pytest.raises(Exception, match=r"read-?only"):
         beside.run_sync(put, "b")
     beside.dispose()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ledger.db", "mysql://host/name", "sqlite://", "postgresql://h"]
+)
+def test_another_kind_of_url_is_refused(url: str) -> None:
+    with pytest.raises(InvalidArgument) as refusal:
+        Database(url)
+    assert refusal.value.violations[0].field == "database"
 
 
 def test_an_unreachable_database_is_unavailable(tmp_path: Path) -> None:

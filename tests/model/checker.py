@@ -7,7 +7,7 @@ from typing import NamedTuple
 from .customer import Customer
 from .invariants import heal_violations, step_violations, violations
 from .provider import Provider
-from .words import Answer, Message
+from .words import Message, Request
 from .world import Faults, Limits, State, World, steps
 
 
@@ -26,7 +26,6 @@ class Found:
 class Report:
     states: int
     found: Found | None
-    exhausted: bool
 
 
 class Scenario(NamedTuple):
@@ -38,14 +37,14 @@ class Scenario(NamedTuple):
     seats: int = 1
 
 
-def explore(scenario: Scenario, limits: Limits, most: int = 10_000_000) -> Report:
-    """Visit every state of the scenario, at most `most` of them."""
+def explore(scenario: Scenario, limits: Limits) -> Report:
+    """Visit every state of the scenario, or as many as it takes to find a violation."""
     limits = limits._replace(in_flight=scenario.in_flight, license=scenario.license)
     start = State(World((Customer(),), Provider(limit=scenario.seats)), scenario.faults)
     search = _Search(start, limits)
-    while search.queue and search.found is None and len(search.parents) < most:
+    while search.queue and search.found is None:
         search.expand(search.queue.popleft())
-    return Report(len(search.parents), search.found, not search.queue)
+    return Report(len(search.parents), search.found)
 
 
 class _Search:
@@ -116,11 +115,14 @@ def _swap_customer(customer: Customer) -> Customer:
 
 
 def _swap_provider(provider: Provider) -> Provider:
-    return provider._replace(rows=provider.rows[::-1])
+    return provider._replace(rows=provider.rows[::-1], taken=provider.taken[::-1])
 
 
 def _swap_message(message: Message) -> Message:
-    if isinstance(message, Answer):
-        request = _swap_message(message.request)
-        return message._replace(request=request, rows=message.rows[::-1])
-    return message if message.device < 0 else message._replace(device=1 - message.device)
+    if isinstance(message, Request):
+        return _swap_request(message)
+    return message._replace(request=_swap_request(message.request), rows=message.rows[::-1])
+
+
+def _swap_request(request: Request) -> Request:
+    return request if request.device < 0 else request._replace(device=1 - request.device)

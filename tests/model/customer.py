@@ -45,7 +45,7 @@ class Row(NamedTuple):
     generation: int = 0
     state: SeatState = SeatState.NONE
     acknowledged: int = 0  # the generation that the provider has answered last
-    held: bool = False  # whether that answer was "held"
+    held: bool = False  # that answer was "held", and nobody has asked for the release since
 
     @property
     def kind(self) -> Kind:
@@ -116,7 +116,7 @@ def stop(customer: Customer, device: int) -> Customer | None:
     row = customer.rows[device]
     if row.state not in (SeatState.ACQUIRING, SeatState.HELD):
         return None
-    wish = row._replace(generation=row.generation + 1, state=SeatState.RELEASING)
+    wish = row._replace(generation=row.generation + 1, state=SeatState.RELEASING, held=False)
     changed = with_row(customer, device, wish)
     return changed._replace(local=_put(customer.local, device, False))
 
@@ -194,21 +194,31 @@ def receive(customer: Customer, answer: Answer, rules: Rules) -> Customer:
         return _session_answered(customer, answer, rules)
     if request.epoch != customer.epoch and rules.answers_of_old_epochs_ignored:
         return customer
-    if answer.outcome in (Outcome.STALE_EPOCH, Outcome.NOT_REWOUND):
-        unchanged = request.epoch == customer.epoch
-        if not unchanged or customer.opening is not None:
-            return customer
-        if customer.attachment is Attachment.REWOUND:
-            return customer._replace(attachment=Attachment.ATTACHED, session=False)
-        return customer._replace(session=False)
-    if answer.outcome is Outcome.CONFLICT:
-        return customer._replace(attachment=Attachment.CONFLICT)
-    if answer.outcome is Outcome.REWOUND:
-        return customer._replace(attachment=Attachment.REWOUND, chunks=(False, False))
+    match answer.outcome:
+        case Outcome.STALE_EPOCH | Outcome.NOT_REWOUND:
+            return _session_over(customer, request)
+        case Outcome.CONFLICT:
+            return customer._replace(attachment=Attachment.CONFLICT)
+        case Outcome.REWOUND:
+            return customer._replace(attachment=Attachment.REWOUND, chunks=(False, False))
+    return _done(customer, answer, rules)
+
+
+def _session_over(customer: Customer, request: Request) -> Customer:
+    """Ask for the next session, unless the row has moved on since: the answer will tell why."""
+    if request.epoch != customer.epoch or customer.opening is not None:
+        return customer
+    attached = customer.attachment is not Attachment.CONFLICT
+    attachment = Attachment.ATTACHED if attached else Attachment.CONFLICT
+    return customer._replace(attachment=attachment, session=False)
+
+
+def _done(customer: Customer, answer: Answer, rules: Rules) -> Customer:
     customer = customer._replace(position=max(customer.position, answer.position))
-    match request.call:
+    match answer.request.call:
         case Call.CHUNK:
-            return customer._replace(chunks=_put(customer.chunks, request.device, True))
+            chunks = _put(customer.chunks, answer.request.device, True)
+            return customer._replace(chunks=chunks)
         case Call.LIST:
             return _listed(customer, answer, rules)
     return _seat_answered(customer, answer)
@@ -309,6 +319,7 @@ def _adopt(customer: Customer, device: int, there: ProviderRow, rules: Rules) ->
     ):
         return customer
     if row.pending and rules.takeover_repeats_wishes:
-        wish = Row(there.generation + 1, row.state, there.generation, there.live)
+        held = there.live and row.state is SeatState.ACQUIRING
+        wish = Row(there.generation + 1, row.state, there.generation, held)
         return with_row(customer, device, wish)
     return _copy_theirs(customer, device, there)

@@ -27,12 +27,10 @@ def violations(world: World, limits: Limits) -> Iterator[str]:
     live = sum(row.live for row in provider.rows)
     if provider.in_use != live:
         yield "I8: the deltas do not sum to the count"
-    for copy in world.customers:
-        if sum(copy.local) > limits.license:
-            yield "I3: more local seats than the license"
-        if copy.attachment is Attachment.CONFLICT and not world.doubled:
-            yield "a conflict, and there is no second copy"
-    if provider.conflict and not world.doubled:
+    if any(sum(copy.local) > limits.license for copy in world.customers):
+        yield "I3: more local seats than the license"
+    apart = any(copy.attachment is Attachment.CONFLICT for copy in world.customers)
+    if (apart or provider.conflict) and not world.doubled:
         yield "a conflict, and there is no second copy"
     owners = [c for c in world.customers if owns(c, provider, limits.rules)]
     if len(owners) > 1:
@@ -67,9 +65,9 @@ def step_violations(before: World, label: str, after: World) -> Iterator[str]:
     if len(before.customers) == len(after.customers) and "put back" not in label:
         for one, two in zip(before.customers, after.customers, strict=True):
             yield from _copy_step(one, two, label, before)
-    if new.in_use > old.in_use and old.in_use >= new.limit and "chunk" not in label:
-        if "put back" not in label:
-            yield "I1: a seat was granted above the limit"
+    excepted = "chunk" in label or "put back" in label
+    if new.in_use > old.in_use and old.in_use >= new.limit and not excepted:
+        yield "I1: a seat was granted above the limit"
     if old.position < new.position:
         for message in before.network - after.network:
             if isinstance(message, Request) and message.call is Call.SEAT:
@@ -94,9 +92,9 @@ def _applied(before: World, request: Request, after: World) -> Iterator[str]:
         yield "a seat request was applied by a provider that went back in time"
     for device in DEVICES:
         row = new.rows[device]
-        if row.live and not old.rows[device].live and row.generation <= before.released[device]:
-            if not old.went_back:
-                yield "I6: a released seat came back"
+        begins = row.live and not old.rows[device].live and not old.went_back
+        if begins and row.generation <= before.released[device]:
+            yield "I6: a released seat came back"
 
 
 # --- healing -------------------------------------------------------------------------------

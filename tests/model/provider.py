@@ -24,6 +24,7 @@ class Provider(NamedTuple):
     nonces: tuple[int, ...] = ()  # of all sessions, the newest last
     conflict: bool = False
     rewound: Rewound = Rewound.NO
+    taken: tuple[bool, ...] = (False, False)  # chunks of the customer's set, since REWOUND
     suspended: bool = False
     went_back: bool = False  # only for the invariants: restored, and the set not sent again yet
 
@@ -69,7 +70,7 @@ def _suspect_rewind(provider: Provider, request: Request, rules: Rules) -> Provi
         and request.epoch == provider.epoch,
     )
     if provider.rewound is Rewound.NO and any(proofs):
-        return provider._replace(rewound=Rewound.SUSPECTED)
+        return provider._replace(rewound=Rewound.SUSPECTED, taken=(False, False))
     return provider
 
 
@@ -130,11 +131,9 @@ def _write(provider: Provider, device: int, row: ProviderRow) -> Provider:
 def _open_session(provider: Provider, request: Request, rules: Rules) -> Handled:
     if not rules.epochs:
         return provider, Outcome.OPENED
-    known = request.call is not Call.RESYNC or rules.resync_repeatable
-    if known and request.nonce in provider.nonces[-1:]:
-        return provider, Outcome.OPENED
-    if known and rules.old_nonces_known and request.nonce in provider.nonces:
-        return provider, Outcome.STALE_EPOCH
+    known = _known_nonce(provider, request, rules)
+    if known is not None:
+        return provider, known
     if request.call is Call.TAKE_OVER:
         taken = _next_epoch(provider, request)
         return taken._replace(floor=taken.epoch, conflict=False), Outcome.OPENED
@@ -143,10 +142,21 @@ def _open_session(provider: Provider, request: Request, rules: Rules) -> Handled
     if provider.conflict or request.epoch < provider.epoch:
         return provider._replace(conflict=True), Outcome.CONFLICT
     if provider.rewound is not Rewound.NO:
-        return _end_rewind(provider, request)
+        return _end_rewind(provider, request, rules)
     if request.epoch > provider.epoch:
         return provider._replace(conflict=True), Outcome.CONFLICT
     return _next_epoch(provider, request), Outcome.OPENED
+
+
+def _known_nonce(provider: Provider, request: Request, rules: Rules) -> Outcome | None:
+    """The newest session's nonce repeats its answer; an older one is a message that came late."""
+    if request.call is Call.RESYNC and not rules.resync_repeatable:
+        return None
+    if request.nonce in provider.nonces[-1:]:
+        return Outcome.OPENED
+    if rules.old_nonces_known and request.nonce in provider.nonces:
+        return Outcome.STALE_EPOCH
+    return None
 
 
 def _next_epoch(provider: Provider, request: Request) -> Provider:
@@ -156,13 +166,15 @@ def _next_epoch(provider: Provider, request: Request) -> Provider:
     )
 
 
-def _end_rewind(provider: Provider, request: Request) -> Handled:
+def _end_rewind(provider: Provider, request: Request, rules: Rules) -> Handled:
     """The customer's whole set has come: both sides go on, one beyond what either has seen."""
     if request.call is not Call.RESYNC or provider.rewound is Rewound.SUSPECTED:
         return provider, Outcome.REWOUND
+    if rules.resync_is_complete and not all(provider.taken):
+        return provider, Outcome.REWOUND
     position = max(provider.position, request.position) + 1
     resynced = _next_epoch(provider, request)._replace(
-        position=position, rewound=Rewound.NO, went_back=False
+        position=position, rewound=Rewound.NO, taken=(False, False), went_back=False
     )
     return resynced, Outcome.OPENED
 
@@ -172,6 +184,8 @@ def _take_chunk(provider: Provider, request: Request) -> Handled:
     if provider.rewound is not Rewound.CONFIRMED:
         suspected = provider.rewound is Rewound.SUSPECTED
         return provider, Outcome.REWOUND if suspected else Outcome.NOT_REWOUND
+    taken = tuple(t or d == request.device for d, t in enumerate(provider.taken))
+    provider = provider._replace(taken=taken)
     row = provider.rows[request.device]
     newer = ProviderRow(request.generation, request.kind, request.held, False, row.withdrawn)
     again = request.held and not (row.live or row.revoked)
@@ -195,5 +209,6 @@ def restore_seat(provider: Provider, device: int) -> Provider:
 
 def from_backup(backup: Provider, announced: bool) -> Provider:
     """The restore command announces itself; a machine put back to a snapshot does not."""
-    rewound = Rewound.CONFIRMED if announced else backup.rewound
-    return backup._replace(rewound=rewound, went_back=True)
+    if announced:
+        backup = backup._replace(rewound=Rewound.CONFIRMED, taken=(False, False))
+    return backup._replace(went_back=True)

@@ -19,7 +19,6 @@ def deeper(scenario: Scenario, depth: int) -> Scenario:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_no_state_breaks_an_invariant(name: str, model_depth: int) -> None:
     report = explore(deeper(SCENARIOS[name], model_depth), Limits())
-    print(f"{name}: {report.states} states")  # noqa: T201
     assert report.found is None, str(report.found)
 
 

@@ -98,4 +98,5 @@ class Rules:
     acknowledged_proves_rewind: bool = True
     resync_sends_renewing_seats: bool = True
     resync_repeatable: bool = True
+    resync_is_complete: bool = True
     takeover_repeats_wishes: bool = True

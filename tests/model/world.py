@@ -137,13 +137,8 @@ def _events(world: World, left: Faults, limits: Limits) -> Iterator[Event]:
 def _customer_events(world: World, me: int, left: Faults, limits: Limits) -> Iterator[Event]:
     copy = world.customers[me]
     if left.changes:
-        for device in DEVICES:
-            used = customers.use(copy, device, limits.license)
-            if used is not None:
-                yield "changes", f"copy {me} uses device {device}", with_copy(world, me, used)
-            stopped = customers.stop(copy, device)
-            if stopped is not None:
-                yield "changes", f"copy {me} stops device {device}", with_copy(world, me, stopped)
+        for label, changed in _people(copy, limits):
+            yield "changes", f"copy {me} {label}", with_copy(world, me, changed)
     restarted = customers.restarted(copy)
     if left.restarts and restarted != copy:
         yield "restarts", f"copy {me} crashes and starts", with_copy(world, me, restarted)
@@ -155,15 +150,18 @@ def _customer_events(world: World, me: int, left: Faults, limits: Limits) -> Ite
         for request in customers.requests(me, copy, True, limits.rules):
             sent = world._replace(network=world.network | {request})
             yield "reconciles", f"reconcile: send {describe(request)}", sent
-    if not limits.rules.timeout_keeps:
-        for device in DEVICES:
-            if copy.rows[device].state is SeatState.ACQUIRING and left.changes:
-                gone = customers.give_up(copy, device)
-                yield (
-                    "changes",
-                    f"copy {me} gives up on device {device}",
-                    with_copy(world, me, gone),
-                )
+
+
+def _people(copy: Customer, limits: Limits) -> Iterator[tuple[str, Customer]]:
+    for device in DEVICES:
+        used = customers.use(copy, device, limits.license)
+        if used is not None:
+            yield f"uses device {device}", used
+        stopped = customers.stop(copy, device)
+        if stopped is not None:
+            yield f"stops device {device}", stopped
+        if not limits.rules.timeout_keeps and copy.rows[device].state is SeatState.ACQUIRING:
+            yield f"gives up on device {device}", customers.give_up(copy, device)
 
 
 def _provider_events(world: World, left: Faults) -> Iterator[Event]:
@@ -171,14 +169,18 @@ def _provider_events(world: World, left: Faults) -> Iterator[Event]:
     if left.revokes:
         for device, row in enumerate(provider.rows):
             if row.live:
-                after = world._replace(provider=providers.revoke(provider, device))
-                yield "revokes", f"operator revokes device {device}", after
+                revoked = providers.revoke(provider, device)
+                yield "revokes", f"operator revokes device {device}", _with(world, revoked)
             elif row.revoked:
-                after = world._replace(provider=providers.restore_seat(provider, device))
-                yield "revokes", f"operator restores device {device}", after
+                restored = providers.restore_seat(provider, device)
+                yield "revokes", f"operator restores device {device}", _with(world, restored)
     if left.suspends:
         toggled = provider._replace(suspended=not provider.suspended)
-        yield "suspends", "operator suspends or resumes", world._replace(provider=toggled)
+        yield "suspends", "operator suspends or resumes", _with(world, toggled)
+
+
+def _with(world: World, provider: Provider) -> World:
+    return world._replace(provider=provider)
 
 
 def _backups(world: World, left: Faults) -> Iterator[Event]:
@@ -187,26 +189,35 @@ def _backups(world: World, left: Faults) -> Iterator[Event]:
     if left.snapshots and left.customer_restores:
         yield "snapshots", "copy 0 is saved", world._replace(saved_customer=world.customers[0])
     if left.clones:
-        clone = customers.restarted(world.customers[0])
-        after = world._replace(customers=(*world.customers, clone), doubled=True)
-        yield "clones", "copy 0 is cloned", after
+        copies = (*world.customers, customers.restarted(world.customers[0]))
+        yield "clones", "copy 0 is cloned", world._replace(customers=copies, doubled=True)
     if left.customer_restores and world.saved_customer is not None:
-        old = customers.restarted(world.saved_customer)
-        back = with_copy(world, 0, old)._replace(doubled=True)
-        yield "customer_restores", "copy 0 is put back", back
-    if world.saved_provider is None:
-        return
-    for fault, announced in (("provider_restores", False), ("announced_restores", True)):
-        if getattr(left, fault) and world.saved_provider != world.provider:
-            # The replaced process takes its connections, and all that they carried, with it.
-            back = providers.from_backup(world.saved_provider, announced)
-            after = world._replace(provider=back, network=frozenset())
-            yield fault, f"provider is put back, announced: {announced}", after
+        yield "customer_restores", "copy 0 is put back", _customer_back(world, world.saved_customer)
+    if world.saved_provider is not None and world.saved_provider != world.provider:
+        for fault, announced in (("provider_restores", False), ("announced_restores", True)):
+            if getattr(left, fault):
+                back = _provider_back(world, world.saved_provider, announced)
+                yield fault, f"provider is put back, announced: {announced}", back
+
+
+def _customer_back(world: World, saved: Customer) -> World:
+    # What both sides have lost, nobody can know any more.
+    known = (0, 0) if world.provider.went_back else world.released
+    back = with_copy(world, 0, customers.restarted(saved))
+    return back._replace(doubled=True, released=known)
+
+
+def _provider_back(world: World, saved: Provider, announced: bool) -> World:
+    # The replaced process takes its connections, and all that they carried, with it.
+    known = (0, 0) if world.doubled else world.released
+    back = providers.from_backup(saved, announced)
+    return world._replace(provider=back, network=frozenset(), released=known)
 
 
 def describe(message: Message) -> str:
     if isinstance(message, Answer):
-        return f"answer '{message.outcome}' (epoch {message.epoch}, position {message.position}) to {describe(message.request)}"
+        known = f"epoch {message.epoch}, position {message.position}"
+        return f"answer '{message.outcome}' ({known}) to {describe(message.request)}"
     words = [f"{message.call} from copy {message.sender}", f"epoch {message.epoch}"]
     words.append(f"position {message.position}")
     if message.nonce:

@@ -2,12 +2,14 @@
 
 import asyncio
 from datetime import timedelta
+from typing import cast
 
 import grpc.aio
 import pytest
 from offsite.common.v1.audit_service_pb2 import (
     AuditFilter,
     FollowAuditEventsRequest,
+    FollowAuditEventsResponse,
     ListAuditEventsRequest,
 )
 from offsite.common.v1.audit_service_pb2_grpc import AuditServiceStub
@@ -142,12 +144,10 @@ async def test_followers_get_new_events_of_this_replica_and_of_others(
     )
     await following.initial_metadata()
     await LicenseServiceStub(operator).UpdateLicense(UpdateLicenseRequest(seats=30))
-    mine = await following.read()
+    mine = cast("FollowAuditEventsResponse", await following.read())
     # Written past this server's calls, as another replica would.
-    record = audit.record
-    await server.ground.database.run(record, "license.updated", subject="other", now=now())
-    other = await following.read()
-    assert isinstance(mine, type(other))
+    await server.ground.database.run(audit.record, "license.updated", subject="other", now=now())
+    other = cast("FollowAuditEventsResponse", await following.read())
     assert (mine.event.actor, other.event.subject) == ("token:operator", "other")
     following.cancel()
 

@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import stat
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -28,7 +30,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 async def test_each_service_is_healthy_and_anybody_may_ask(stranger: grpc.aio.Channel) -> None:
-    health = health_pb2_grpc.HealthStub(stranger)
+    health: Any = health_pb2_grpc.HealthStub(stranger)  # its stub knows synchronous channels only
     for name in ("", "offsite.common.v1.AuditService", "offsite.common.v1.LicenseService"):
         answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
         assert answer.status == SERVING
@@ -37,9 +39,8 @@ async def test_each_service_is_healthy_and_anybody_may_ask(stranger: grpc.aio.Ch
 async def test_who_watches_the_health_hears_of_the_drain(
     server: Server, stranger: grpc.aio.Channel
 ) -> None:
-    watching = health_pb2_grpc.HealthStub(stranger).Watch(
-        health_pb2.HealthCheckRequest(service="offsite.common.v1.AuditService")
-    )
+    health: Any = health_pb2_grpc.HealthStub(stranger)
+    watching = health.Watch(health_pb2.HealthCheckRequest(service="offsite.common.v1.AuditService"))
     assert (await watching.read()).status == SERVING
     stopping = asyncio.create_task(server._grpc.stop(timedelta(seconds=10)))
     assert (await watching.read()).status == NOT_SERVING
@@ -52,9 +53,9 @@ async def test_who_watches_the_health_hears_of_the_drain(
 async def test_reflection_names_the_services_and_the_details_of_errors(
     stranger: grpc.aio.Channel,
 ) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(stranger)
+    reflection: Any = reflection_pb2_grpc.ServerReflectionStub
     symbol = error_details_pb2.ErrorInfo.DESCRIPTOR.full_name
-    asking = stub.ServerReflectionInfo(
+    asking = reflection(stranger).ServerReflectionInfo(
         iter(
             [
                 reflection_pb2.ServerReflectionRequest(list_services=""),
@@ -86,25 +87,27 @@ async def test_the_second_process_on_the_same_data_is_refused(
     assert refused.value.reason is Reason.DATA_IN_USE
 
 
-async def test_a_renewed_certificate_is_served_without_a_restart(server: Server) -> None:
-    before = await asyncio.to_thread(_leaf_of, server.grpc_address)
+async def test_both_ports_serve_a_renewed_certificate_without_a_restart(server: Server) -> None:
+    addresses = (server.grpc_address, server.https_address)
+    before = [await asyncio.to_thread(_leaf_of, address) for address in addresses]
     server._leaf.renew()
-    after = await asyncio.to_thread(_leaf_of, server.grpc_address)
-    assert before != after
+    after = [await asyncio.to_thread(_leaf_of, address) for address in addresses]
+    assert before[0] == before[1]
+    assert after[0] == after[1] != before[0]
     async with channel(server, operator_token(server)) as operator:
         await LicenseServiceStub(operator).GetLicense(GetLicenseRequest())
 
 
-def _leaf_of(address: str) -> str:
-    import ssl
-
+def _leaf_of(address: str) -> bytes | None:
     host, port = address.split(":")
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
-    with socket.create_connection((host, int(port))) as plain:
-        with context.wrap_socket(plain, server_hostname=host) as secured:
-            return ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True) or b"")
+    with (
+        socket.create_connection((host, int(port))) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secured,
+    ):
+        return secured.getpeercert(binary_form=True)
 
 
 async def test_a_first_start_makes_everything_and_a_second_one_keeps_it(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -52,16 +53,18 @@ class Probe(LicenseServiceServicer):
     def __init__(self) -> None:
         self.work: Callable[[], Awaitable[None]] = nothing
 
-    async def GetLicense(self, request: GetLicenseRequest, context: Context) -> GetLicenseResponse:
+    async def GetLicense(  # noqa: N802
+        self, request: GetLicenseRequest, context: Context
+    ) -> GetLicenseResponse:
         await self.work()
         return GetLicenseResponse()
 
-    async def UpdateLicense(
+    async def UpdateLicense(  # noqa: N802
         self, request: UpdateLicenseRequest, context: Context
     ) -> UpdateLicenseResponse:
         return UpdateLicenseResponse()
 
-    async def ListLicenseUse(
+    async def ListLicenseUse(  # noqa: N802
         self, request: ListLicenseUseRequest, context: Context
     ) -> ListLicenseUseResponse:
         return ListLicenseUseResponse(next_page_token=current_peer())
@@ -83,6 +86,13 @@ class Fixture:
     @property
     def operator(self) -> "license_service_pb2_grpc.LicenseServiceAsyncStub":
         return self.stub(operator_token(self.server))
+
+    def raw(self, method: str) -> Callable[[bytes], Awaitable[object]]:
+        """A method that takes any bytes."""
+        opened = channel(self.server, operator_token(self.server))
+        self.channels.append(opened)
+        call: Any = opened.unary_unary(f"/{SERVICE}/{method}")
+        return cast("Callable[[bytes], Awaitable[object]]", call)
 
     @property
     def ground(self) -> Ground:
@@ -168,9 +178,7 @@ async def test_a_peer_token_for_another_server_is_refused(running_probe: Fixture
 
 
 async def test_an_unknown_method_is_denied(running_probe: Fixture) -> None:
-    unknown = channel(running_probe.server, operator_token(running_probe.server))
-    running_probe.channels.append(unknown)
-    got = await refusal(unknown.unary_unary(f"/{SERVICE}/DropEverything")(b""))
+    got = await refusal(running_probe.raw("DropEverything")(b""))
     assert got == (grpc.StatusCode.UNIMPLEMENTED, Reason.METHOD_UNKNOWN)
     assert "DropEverything" not in await running_probe.metrics()
 
@@ -201,9 +209,7 @@ async def test_the_handler_and_the_audit_know_the_caller(running_probe: Fixture)
 async def test_a_message_above_a_mebibyte_is_refused_with_the_bound(
     running_probe: Fixture,
 ) -> None:
-    operator = channel(running_probe.server, operator_token(running_probe.server))
-    running_probe.channels.append(operator)
-    call = operator.unary_unary(f"/{SERVICE}/GetLicense")
+    call = running_probe.raw("GetLicense")
     await call(_padding(1 << 20))
     got = await refusal(call(_padding((1 << 20) + 1)))
     assert got == (grpc.StatusCode.RESOURCE_EXHAUSTED, Reason.MESSAGE_TOO_LARGE)
@@ -230,9 +236,7 @@ async def test_metadata_above_16_kibibytes_is_refused(running_probe: Fixture) ->
 
 
 async def test_bytes_that_are_no_message_are_an_invalid_argument(running_probe: Fixture) -> None:
-    operator = channel(running_probe.server, operator_token(running_probe.server))
-    running_probe.channels.append(operator)
-    got = await refusal(operator.unary_unary(f"/{SERVICE}/GetLicense")(b"\xff\xff\xff"))
+    got = await refusal(running_probe.raw("GetLicense")(b"\xff\xff\xff"))
     assert got == (grpc.StatusCode.INVALID_ARGUMENT, Reason.INVALID_FIELD)
 
 

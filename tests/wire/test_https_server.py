@@ -61,26 +61,15 @@ async def test_a_server_without_its_database_is_not_ready(
         assert answer.status == 503
 
 
-async def test_https_serves_a_renewed_certificate_without_a_restart(
-    server: Server, web_client: aiohttp.ClientSession
-) -> None:
-    server._leaf.renew()
-    async with web_client.get("/healthz") as answer:
-        assert answer.status == 200
-        transport = answer.connection.transport if answer.connection else None
-    assert server._leaf.https_context() is not None
-    assert transport is None or transport.get_extra_info("peercert")
-
-
 async def test_other_rooms_add_their_routes(tmp_path: Path) -> None:
     async def hello(_: web.Request) -> web.Response:
         return web.Response(text="hello")
 
+    def add(app: web.Application) -> None:
+        app.router.add_get("/hello", hello)
+
     def build(settings: ServerSettings) -> Server:
-        ground = first_start(settings, databases.COMMON)
-        return Server(
-            ground, [], COMMON_ACCESS, routes=[lambda app: app.router.add_get("/hello", hello)]
-        )
+        return Server(first_start(settings, databases.COMMON), [], COMMON_ACCESS, routes=[add])
 
     async with running(build, local_settings("offsite-test", tmp_path)) as server:
         trust = ssl.create_default_context(cadata=server.ground.identity.ca_pem.decode())

@@ -84,7 +84,9 @@ def _create_former_customers() -> None:
     op.create_table(
         "former_customers",
         sa.Column("guid", sa.String(36), primary_key=True),
-        sa.Column("organization_id", sa.ForeignKey("organizations.id"), nullable=False),
+        sa.Column(
+            "organization_id", sa.String(36), sa.ForeignKey("organizations.id"), nullable=False
+        ),
     )
 
 
@@ -92,7 +94,9 @@ def _create_registration_keys() -> None:
     op.create_table(
         "registration_keys",
         sa.Column("id", sa.String(8), primary_key=True),
-        sa.Column("organization_id", sa.ForeignKey("organizations.id"), nullable=False),
+        sa.Column(
+            "organization_id", sa.String(36), sa.ForeignKey("organizations.id"), nullable=False
+        ),
         sa.Column("key_hash", sa.String(64), nullable=False, unique=True),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("epoch", sa.BigInteger),
@@ -113,7 +117,9 @@ def _create_registration_keys() -> None:
 def _create_seats() -> None:
     op.create_table(
         "seats",
-        sa.Column("organization_id", sa.ForeignKey("organizations.id"), primary_key=True),
+        sa.Column(
+            "organization_id", sa.String(36), sa.ForeignKey("organizations.id"), primary_key=True
+        ),
         sa.Column("device_guid", _DEVICE_GUID, primary_key=True),
         sa.Column("device_name", sa.Text, nullable=False),
         sa.Column("generation", sa.BigInteger, nullable=False),

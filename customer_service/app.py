@@ -1,0 +1,164 @@
+"""The customer's composition root: settings in, a running server out."""
+
+import uuid
+from pathlib import Path
+
+from offsite.common.v1.server_service_pb2 import ServerKind
+from offsite.customer.v1.destination_service_pb2_grpc import (
+    add_DestinationServiceServicer_to_server,
+)
+from offsite.customer.v1.device_service_pb2_grpc import add_DeviceServiceServicer_to_server
+from offsite.customer.v1.organization_service_pb2_grpc import (
+    add_OrganizationServiceServicer_to_server,
+)
+from offsite.customer.v1.storage_service_pb2_grpc import add_StorageServiceServicer_to_server
+from offsite.customer.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
+
+from customer_service.background.outbox import Outbox
+from customer_service.background.upkeep import Upkeep
+from customer_service.operations import organizations, sessions, storages
+from customer_service.provider_client import Dialler
+from customer_service.rpc.access import CUSTOMER_ACCESS
+from customer_service.rpc.destinations import DestinationServicer
+from customer_service.rpc.devices import DeviceServicer
+from customer_service.rpc.organizations import OrganizationServicer
+from customer_service.rpc.storages import StorageServicer
+from customer_service.rpc.users import UserServicer
+from service_kit.clock import now
+from service_kit.common_services import common_services
+from service_kit.database import backup as backups
+from service_kit.database import migrate as migrations
+from service_kit.database.backup_file import Manifest
+from service_kit.database.engine import Database, Transaction
+from service_kit.server.access import COMMON_ACCESS
+from service_kit.server.first_start import Ground, first_start
+from service_kit.server.process import Loop, RpcService, Server, run_server
+from service_kit.settings import ServerSettings
+
+KIND = "customer"
+MIGRATIONS = "customer_service.store.migrations"
+
+
+def build(settings: ServerSettings, organization: str = "Company") -> Server:
+    """A server on this data, made at the first start; it does not listen yet.
+
+    Raises:
+        Conflict: DATA_IN_USE, SCHEMA_NEWER or IDENTITY_UNREADABLE.
+        InvalidArgument: the organization's name is out of bounds.
+        Unavailable: the database can't be reached.
+    """
+    ground = first_start(settings, MIGRATIONS)
+    ground.database.run_sync(_ensure_root_and_local, organization)
+    dial = Dialler(ground.identity, lambda: ground.advertised.grpc)
+    outbox = Outbox(ground.database, dial)
+    upkeep = Upkeep(ground.database, dial, ground.identity)
+    services = [
+        *_services(ground, dial, outbox, upkeep),
+        *common_services(
+            ground,
+            ServerKind.SERVER_KIND_CUSTOMER,
+            seats_in_use=organizations.seats_in_use,
+            organization_use=organizations.license_use,
+        ),
+    ]
+    return Server(
+        ground,
+        services,
+        {**COMMON_ACCESS, **CUSTOMER_ACCESS},
+        loops=[Loop("outbox", outbox.run), Loop("upkeep", upkeep.run)],
+        closers=[outbox.close, dial.close],
+    )
+
+
+def serve(settings: ServerSettings, organization: str = "Company") -> None:
+    """Run a server until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        OffsiteError: it can't start.
+    """
+    run_server(settings, lambda settings: build(settings, organization))
+
+
+def migrate(settings: ServerSettings) -> None:
+    """Bring the ledger to this program's schema.
+
+    Raises:
+        Conflict: SCHEMA_NEWER or DATA_IN_USE.
+    """
+    database = Database(settings.database)
+    try:
+        migrations.migrate(database, MIGRATIONS)
+    finally:
+        database.dispose()
+
+
+def backup(settings: ServerSettings, file: Path) -> Manifest:
+    """Write ledger and identity to one file, also while a server runs."""
+    database = Database(settings.database, read_only=True)
+    try:
+        return backups.backup(database, kind=KIND, identity=settings.identity, file=file, now=now())
+    finally:
+        database.dispose()
+
+
+def restore(settings: ServerSettings, file: Path, force: bool) -> Manifest:
+    """Bring ledger and identity back; the next start opens new sessions and compares the ledgers.
+
+    Raises:
+        Conflict: there is data already and not `force`, a server runs, or the file is no backup.
+    """
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = Database(settings.database)
+    try:
+        return backups.restore(
+            database,
+            kind=KIND,
+            migrations=MIGRATIONS,
+            identity=settings.identity,
+            file=file,
+            after_restore=lambda tx: sessions.forget_sessions(tx, now()),
+            force=force,
+        )
+    finally:
+        database.dispose()
+
+
+def _ensure_root_and_local(tx: Transaction, organization: str) -> None:
+    organizations.ensure_root(tx, str(uuid.uuid4()), organization, now())
+    storages.ensure_local(tx, str(uuid.uuid4()), now())
+
+
+def _services(ground: Ground, dial: Dialler, outbox: Outbox, upkeep: Upkeep) -> list[RpcService]:
+    database = ground.database
+
+    def wake() -> None:
+        outbox.wake()
+        upkeep.wake()
+
+    return [
+        RpcService(
+            "offsite.customer.v1.StorageService",
+            add_StorageServiceServicer_to_server,
+            StorageServicer(database, dial, ground.identity, wake),
+        ),
+        RpcService(
+            "offsite.customer.v1.OrganizationService",
+            add_OrganizationServiceServicer_to_server,
+            OrganizationServicer(database, outbox.wake),
+        ),
+        RpcService(
+            "offsite.customer.v1.DestinationService",
+            add_DestinationServiceServicer_to_server,
+            DestinationServicer(database, outbox.wake),
+        ),
+        RpcService(
+            "offsite.customer.v1.UserService",
+            add_UserServiceServicer_to_server,
+            UserServicer(database, outbox.wake),
+        ),
+        RpcService(
+            "offsite.customer.v1.DeviceService",
+            add_DeviceServiceServicer_to_server,
+            DeviceServicer(database, outbox.send_now, outbox.wake),
+        ),
+    ]

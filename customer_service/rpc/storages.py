@@ -1,0 +1,247 @@
+"""The customer's StorageService."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from offsite.common.v1.impact_pb2 import Impact
+from offsite.customer.v1 import storage_service_pb2 as pb
+from offsite.customer.v1.storage_service_pb2_grpc import StorageServiceServicer
+
+from customer_service.domain.provider import ProviderSeat
+from customer_service.domain.storage import (
+    Storage,
+    StorageState,
+    StorageType,
+    parse_hostname,
+)
+from customer_service.operations import adopt, attach, detach, storages, takeover
+from customer_service.operations.ledgers import Difference
+from customer_service.operations.peers import Dial
+from customer_service.rpc import conversions
+from service_kit.clock import now
+from service_kit.conversions import optional_timestamp
+from service_kit.database.engine import Database
+from service_kit.database.paging import PageRequest
+from service_kit.errors import FieldViolation, InvalidArgument
+from service_kit.identity import registration_key
+from service_kit.identity.guid import parse_guid
+from service_kit.identity.identity import Identity
+from service_kit.server.context import Context
+from service_kit.validation import Checks, resource_id
+
+MOST_DIFFERENCES = 1000
+MOST_ADOPTED = 10_000
+
+
+class _NamesStorage(Protocol):
+    @property
+    def storage_id(self) -> str: ...
+
+
+class StorageServicer(StorageServiceServicer):
+    """Converts, runs one operation, converts back. `wake` lets outbox and upkeep look at once."""
+
+    def __init__(
+        self, database: Database, dial: Dial, identity: Identity, wake: Callable[[], None]
+    ) -> None:
+        self.database = database
+        self.dial = dial
+        self.identity = identity
+        self.wake = wake
+
+    async def TestStorage(
+        self, request: pb.TestStorageRequest, context: Context
+    ) -> pb.TestStorageResponse:
+        storage = self._wanted("00000000-0000-4000-8000-000000000000", "test", request)
+        key = registration_key.normalize("registration_key", request.registration_key)
+        offer = await attach.test(self.dial, storage, key)
+        message = pb.Storage(
+            type=pb.STORAGE_TYPE_ATTACHED_SERVER,
+            hostname=storage.hostname,
+            provider_guid=storage.provider_guid,
+        )
+        conversions.grant(message, offer.entitlement)
+        expire_time = optional_timestamp(offer.key_expire_time)
+        return pb.TestStorageResponse(storage=message, registration_key_expire_time=expire_time)
+
+    async def AttachStorage(
+        self, request: pb.AttachStorageRequest, context: Context
+    ) -> pb.AttachStorageResponse:
+        _check_type(request.type)
+        storage = self._wanted(request.storage_id, request.name, request)
+        key = registration_key.normalize("registration_key", request.registration_key)
+        attached = await attach.attach(self.database, self.dial, self.identity, storage, key)
+        self.wake()
+        return pb.AttachStorageResponse(storage=await self._shown(attached.id))
+
+    async def GetStorage(
+        self, request: pb.GetStorageRequest, context: Context
+    ) -> pb.GetStorageResponse:
+        return pb.GetStorageResponse(storage=await self._shown(_id(request)))
+
+    async def ListStorages(
+        self, request: pb.ListStoragesRequest, context: Context
+    ) -> pb.ListStoragesResponse:
+        checks = Checks()
+        name = checks.text("name", request.name, most=100)
+        checks.done()
+        page = PageRequest(size=request.page_size, token=request.page_token)
+        found = await self.database.read(storages.list_page, page, name, request.show_detached)
+        return pb.ListStoragesResponse(
+            storages=[conversions.storage(each) for each in found.items],
+            next_page_token=found.next_page_token,
+        )
+
+    async def UpdateStorage(
+        self, request: pb.UpdateStorageRequest, context: Context
+    ) -> pb.UpdateStorageResponse:
+        hostname = request.hostname if request.HasField("hostname") else None
+        checks = Checks()
+        if request.HasField("name"):
+            checks.text("name", request.name, least=1, most=100)
+        checks.done()
+        view = await storages.update(
+            self.database,
+            self.dial,
+            _id(request),
+            request.name if request.HasField("name") else None,
+            None if hostname is None else parse_hostname("hostname", hostname),
+            now(),
+        )
+        return pb.UpdateStorageResponse(storage=conversions.storage(view))
+
+    async def ChangeProviderGuid(
+        self, request: pb.ChangeProviderGuidRequest, context: Context
+    ) -> pb.ChangeProviderGuidResponse:
+        storage_id = _id(request)
+        hostname = parse_hostname("hostname", request.hostname) if request.hostname else ""
+        await self.database.run(
+            attach.begin_again,
+            self.identity,
+            storage_id,
+            registration_key.normalize("registration_key", request.registration_key),
+            now(),
+            provider_guid=self._other_guid(request.provider_guid),
+            hostname=hostname,
+        )
+        await attach.complete(self.database, self.dial, self.identity, storage_id)
+        self.wake()
+        return pb.ChangeProviderGuidResponse(storage=await self._shown(storage_id))
+
+    async def DetachStorage(
+        self, request: pb.DetachStorageRequest, context: Context
+    ) -> pb.DetachStorageResponse:
+        storage_id = _id(request)
+        run = self.database.preview if request.validate_only else self.database.run
+        _, released = await run(storages.detach, storage_id, now(), force=request.force)
+        if not request.validate_only and not request.force:
+            await detach.complete(self.database, self.dial, storage_id)
+        impact = Impact(
+            devices=released.devices, seats=released.seats, provider_seats=released.provider_seats
+        )
+        return pb.DetachStorageResponse(storage=await self._shown(storage_id), impact=impact)
+
+    async def ResumeAttach(
+        self, request: pb.ResumeAttachRequest, context: Context
+    ) -> pb.ResumeAttachResponse:
+        storage_id, key = _id(request), ""
+        if request.registration_key:
+            key = registration_key.normalize("registration_key", request.registration_key)
+        await self.database.run(attach.begin_again, self.identity, storage_id, key, now())
+        await attach.complete(self.database, self.dial, self.identity, storage_id)
+        self.wake()
+        return pb.ResumeAttachResponse(storage=await self._shown(storage_id))
+
+    async def TakeOverStorage(
+        self, request: pb.TakeOverStorageRequest, context: Context
+    ) -> pb.TakeOverStorageResponse:
+        storage = (await self.database.read(storages.get, _id(request))).storage
+        provider = await self.dial(storage)
+        if request.validate_only:
+            found = await takeover.differences(self.database, provider, storage)
+        else:
+            found = await takeover.take_over(self.database, provider, storage.id)
+        self.wake()
+        return pb.TakeOverStorageResponse(
+            storage=await self._shown(storage.id),
+            differences=[conversions.difference(each) for each in found[:MOST_DIFFERENCES]],
+            difference_count=len(found),
+        )
+
+    async def ListUnclaimedSeats(
+        self, request: pb.ListUnclaimedSeatsRequest, context: Context
+    ) -> pb.ListUnclaimedSeatsResponse:
+        page = PageRequest(size=request.page_size, token=request.page_token)
+        found = await self.database.read(adopt.list_unclaimed, _id(request), page)
+        return pb.ListUnclaimedSeatsResponse(
+            seats=[conversions.difference(_unknown_here(each)) for each in found.items],
+            next_page_token=found.next_page_token,
+        )
+
+    async def AdoptSeats(
+        self, request: pb.AdoptSeatsRequest, context: Context
+    ) -> pb.AdoptSeatsResponse:
+        checks = Checks()
+        for each in request.device_guids:
+            checks.uuid("device_guids", each)
+        if len(request.device_guids) > MOST_ADOPTED:
+            checks.fail("device_guids", f"must be at most {MOST_ADOPTED}")
+        checks.done()
+        adopted = await self.database.run(
+            adopt.adopt,
+            _id(request),
+            resource_id("user_id", request.user_id),
+            list(request.device_guids),
+            now(),
+        )
+        return pb.AdoptSeatsResponse(devices_adopted=adopted)
+
+    async def _shown(self, storage_id: str) -> pb.Storage:
+        return conversions.storage(await self.database.read(storages.get, storage_id))
+
+    def _wanted(
+        self,
+        storage_id: str,
+        name: str,
+        request: pb.TestStorageRequest | pb.AttachStorageRequest,
+    ) -> Storage:
+        """The storage that a request describes, every field out of bounds named at once."""
+        checks = Checks()
+        hostname = guid = ""
+        with checks.collecting():
+            hostname = parse_hostname("hostname", request.hostname)
+        with checks.collecting():
+            guid = self._other_guid(request.provider_guid)
+        checks.uuid("storage_id", storage_id)
+        name = checks.text("name", name, least=1, most=100)
+        checks.done()
+        return Storage(
+            id=storage_id,
+            name=name,
+            type=StorageType.ATTACHED_SERVER,
+            state=StorageState.ATTACHING,
+            create_time=now(),
+            hostname=hostname,
+            provider_guid=guid,
+        )
+
+    def _other_guid(self, text: str) -> str:
+        guid = parse_guid("provider_guid", text)
+        if guid == self.identity.guid:
+            description = "is this server's own GUID; the provider's is needed"
+            raise InvalidArgument([FieldViolation("provider_guid", description)])
+        return guid
+
+
+def _check_type(storage_type: pb.StorageType.ValueType) -> None:
+    allowed = (pb.STORAGE_TYPE_UNSPECIFIED, pb.STORAGE_TYPE_ATTACHED_SERVER)
+    if storage_type not in allowed:
+        raise InvalidArgument([FieldViolation("type", "must be STORAGE_TYPE_ATTACHED_SERVER")])
+
+
+def _unknown_here(seat: ProviderSeat) -> Difference:
+    return Difference(seat.device_guid, seat.device_name, None, seat)
+
+
+def _id(request: _NamesStorage) -> str:
+    return resource_id("storage_id", request.storage_id)

@@ -1,0 +1,1 @@
+"""The chain of the customer's schema, for both engines."""

@@ -1,0 +1,5 @@
+"""`python -m provider_service.cli`."""
+
+from provider_service.cli import main
+
+main()

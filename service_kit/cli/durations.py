@@ -1,0 +1,22 @@
+"""Durations as people write them: 90d, 24h, 15m, 30s."""
+
+import re
+from datetime import timedelta
+
+from service_kit.errors import FieldViolation, InvalidArgument
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"(\d{1,6})([smhdw])")
+
+
+def parse_duration(option: str, text: str) -> timedelta:
+    """A duration.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    match = _DURATION.fullmatch(text.strip().lower())
+    if not match:
+        description = f"must be a duration like 30d, 24h or 15m, is {text!r}"
+        raise InvalidArgument([FieldViolation(option, description)])
+    return timedelta(**{UNITS[match[2]]: int(match[1])})

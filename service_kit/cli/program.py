@@ -1,0 +1,81 @@
+"""A command line: its app, and how it ends."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+from cyclopts import App, Group, Parameter
+from cyclopts.config import Env
+from cyclopts.exceptions import CycloptsError
+
+from service_kit.cli import output
+from service_kit.cli.options import Invocation, Options, Program, begin
+from service_kit.errors import InvalidArgument, OffsiteError, Unavailable
+from service_kit.version import VERSION
+
+DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
+
+
+def make_app(program: Program, help: str) -> App:
+    """An app whose options stand before or after the command.
+
+    The options of every command, and those of `serve`, are environment variables too.
+    """
+    app = App(name=program.name, help=help, version=VERSION)
+    app.register_install_completion_command()
+    app.meta.group_parameters = Group("Options of every command")
+    app.meta.config = (environment(program),)
+
+    @app.meta.default
+    def run(
+        *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+        options: Options | None = None,
+    ) -> None:
+        begin(Invocation(program, options or Options()))
+        app(tokens, exit_on_error=False, print_error=False)
+
+    return app
+
+
+def environment(program: Program) -> Env:
+    """Takes options from environment variables."""
+    return Env(program.prefix, command=False)
+
+
+def main(app: App) -> None:
+    """Run a command and exit: 0 done, 1 refused, 2 usage, 3 unreachable. Never a traceback."""
+    sys.exit(status_of(app, sys.argv[1:]))
+
+
+def status_of(app: App, tokens: Sequence[str]) -> int:
+    """Run a command; answers the exit status."""
+    try:
+        app.meta(_with_ca_flag(tokens), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        output.fail(str(error).strip(), f"See {app.name[0]} --help.")
+        return USAGE
+    except OffsiteError as error:
+        output.fail(error.message, error.advice)
+        return _status(error)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; Python would complain of it at exit
+        return DONE
+    return DONE
+
+
+def _with_ca_flag(tokens: Sequence[str]) -> list[str]:
+    """`identity --ca` prints the CA certificate; everywhere else --ca is followed by a file."""
+    found = list(tokens)
+    if "identity" in found and "--ca" in found:
+        index = found.index("--ca")
+        if index + 1 == len(found) or found[index + 1].startswith("-"):
+            found[index] = "--ca-certificate"
+    return found
+
+
+def _status(error: OffsiteError) -> int:
+    if isinstance(error, InvalidArgument):
+        return USAGE
+    return UNREACHABLE if isinstance(error, Unavailable) else REFUSED
