@@ -5,9 +5,9 @@ The server's code is loaded by these alone: no other command pays for it.
 
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from service_kit.cli import output
 from service_kit.cli.common import Flag
@@ -17,8 +17,6 @@ from service_kit.cli.program import environment
 from service_kit.errors import Unavailable
 from service_kit.reasons import Reason
 from service_kit.settings import ServerSettings
-
-Repeated = Annotated[tuple[str, ...], Parameter(negative=())]
 
 
 def register(app: App, program: Program) -> None:

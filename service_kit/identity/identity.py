@@ -148,7 +148,7 @@ class Identity:
         nonce, data = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         try:
             return AESGCM(self._key("seal:" + purpose)).decrypt(nonce, data, None)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise _unreadable("It did not seal this.") from error
 
     def _key(self, purpose: str) -> bytes:

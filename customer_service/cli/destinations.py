@@ -1,0 +1,196 @@
+"""`offsite-customer destination`: which storages users are offered by default."""
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from offsite.customer.v1 import destination_service_pb2 as pb
+from offsite.customer.v1 import storage_service_pb2 as storage_pb
+from offsite.customer.v1.destination_service_pb2_grpc import DestinationServiceStub
+
+from customer_service.cli import organizations, storages
+from service_kit.cli import output
+from service_kit.cli.common import Flag
+from service_kit.cli.confirmation import require
+from service_kit.cli.connection import call, stub
+from service_kit.cli.names import pages
+
+app = App(name="destination", help="Which storages users are offered by default.")
+
+Org = Annotated[str, Parameter(negative=())]
+
+
+def service() -> DestinationServiceStub:
+    """The service of this noun."""
+    return stub(DestinationServiceStub)
+
+
+@app.command
+def show(*, org: Org = "") -> None:
+    """Show what new users are offered.
+
+    Parameters
+    ----------
+    org
+        An organization; the server's defaults if left out.
+    """
+    found = _get(org)
+    output.show(found, lambda: _shown(found.destinations))
+
+
+@app.command
+def add(
+    storage: str,
+    /,
+    *,
+    org: Org = "",
+    apply_to_existing: Flag = False,
+    dry_run: Flag = False,
+    confirm: Flag = False,
+) -> None:
+    """Offer a storage by default.
+
+    Parameters
+    ----------
+    org
+        At an organization, which then no longer inherits; at the server if left out.
+    apply_to_existing
+        Offer it to the users that exist, too.
+    dry_run
+        Only count what would change.
+    """
+    present = list(_get(org).destinations.storage_ids)
+    wanted = [*present, *({storages.id_of(storage)} - set(present))]
+    _set(org, wanted, apply_to_existing, dry_run, confirm)
+
+
+@app.command
+def remove(
+    storage: str,
+    /,
+    *,
+    org: Org = "",
+    apply_to_existing: Flag = False,
+    dry_run: Flag = False,
+    confirm: Flag = False,
+) -> None:
+    """Offer a storage by default no longer.
+
+    Parameters
+    ----------
+    org
+        At an organization, which then no longer inherits; at the server if left out.
+    apply_to_existing
+        Withdraw it from the users that exist, too; devices that use it release their seats.
+    dry_run
+        Only count what would change.
+    """
+    unwanted = storages.id_of(storage)
+    wanted = [each for each in _get(org).destinations.storage_ids if each != unwanted]
+    _set(org, wanted, apply_to_existing, dry_run, confirm)
+
+
+@app.command(name="set")
+def set_(
+    *storage_names: str,
+    org: Org = "",
+    apply_to_existing: Flag = False,
+    dry_run: Flag = False,
+    confirm: Flag = False,
+) -> None:
+    """Offer exactly these storages by default.
+
+    Parameters
+    ----------
+    storage_names
+        The storages.
+    org
+        At an organization, which then no longer inherits; at the server if left out.
+    apply_to_existing
+        Offer and withdraw for the users that exist, too.
+    dry_run
+        Only count what would change.
+    """
+    wanted = [storages.id_of(each) for each in storage_names]
+    _set(org, wanted, apply_to_existing, dry_run, confirm)
+
+
+@app.command
+def inherit(
+    *, org: str, apply_to_existing: Flag = False, dry_run: Flag = False, confirm: Flag = False
+) -> None:
+    """Let an organization offer what the level above it offers.
+
+    Parameters
+    ----------
+    org
+        The organization.
+    apply_to_existing
+        Offer and withdraw for the users that exist, too.
+    dry_run
+        Only count what would change.
+    """
+    _set(org, [], apply_to_existing, dry_run, confirm, inherit_=True)
+
+
+def _get(org: str) -> pb.GetDefaultDestinationsResponse:
+    request = pb.GetDefaultDestinationsRequest(organization_id=_level(org))
+    found: pb.GetDefaultDestinationsResponse = call(service().GetDefaultDestinations, request)
+    return found
+
+
+def _set(
+    org: str,
+    wanted: list[str],
+    apply_to_existing: bool,
+    dry_run: bool,
+    confirm: bool,
+    *,
+    inherit_: bool = False,
+) -> None:
+    """Preview, ask for confirmation where devices release seats, and set."""
+    destinations = pb.DefaultDestinations(
+        organization_id=_level(org), storage_ids=wanted, inherit=inherit_
+    )
+    request = pb.PreviewDefaultDestinationsRequest(
+        destinations=destinations, apply_to_existing=apply_to_existing
+    )
+    preview = call(service().PreviewDefaultDestinations, request)
+    if dry_run:
+        output.show(preview, lambda: output.line(_counted(preview.changes)))
+        return
+    if preview.changes.devices_released:
+        require(confirm, "This change", _counted(preview.changes))
+    done = call(
+        service().SetDefaultDestinations,
+        pb.SetDefaultDestinationsRequest(
+            destinations=destinations,
+            apply_to_existing=apply_to_existing,
+            confirm_releases=confirm,
+        ),
+    )
+
+    def people() -> None:
+        _shown(done.destinations)
+        if apply_to_existing:
+            output.line(_counted(done.changes))
+
+    output.show(done, people)
+
+
+def _counted(changes: pb.DestinationChanges) -> str:
+    return (
+        f"{changes.users_gaining} users gain a storage, {changes.users_losing} lose one, "
+        f"{changes.devices_released} devices release their seats there"
+    )
+
+
+def _shown(found: pb.DefaultDestinations) -> None:
+    request = storage_pb.ListStoragesRequest(show_detached=True)
+    listed = pages(storages.service().ListStorages, request, "storages").storages
+    names = {each.id: each.name for each in listed}
+    offered = ", ".join(names.get(each, each) for each in found.storage_ids) or "nothing"
+    output.facts([("offered", offered), ("inherited", "yes" if found.inherit else "no")])
+
+
+def _level(org: str) -> str:
+    return organizations.id_of(org) if org else ""

@@ -1,0 +1,197 @@
+"""`offsite-customer device`: the computers that are backed up."""
+
+import uuid
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from offsite.customer.v1 import device_service_pb2 as pb
+from offsite.customer.v1.device_service_pb2_grpc import DeviceServiceStub
+
+from customer_service.cli import storages, users
+from service_kit.cli import output
+from service_kit.cli.common import Flag
+from service_kit.cli.confirmation import counted, require
+from service_kit.cli.connection import call, stub
+from service_kit.cli.names import is_id, pages, the_one
+from service_kit.errors import LimitReached, PermissionDenied
+from service_kit.reasons import Reason
+
+app = App(name="device", help="The computers that are backed up.")
+
+Option = Annotated[str | None, Parameter(negative=())]
+
+
+def service() -> DeviceServiceStub:
+    """The service of this noun."""
+    return stub(DeviceServiceStub)
+
+
+def id_of(name: str) -> str:
+    """The id of a device by its name; an id is taken as it is.
+
+    Raises:
+        NotFound: there is none of this name.
+        Conflict: several users have one.
+    """
+    if is_id(name):
+        return name
+    request = pb.ListDevicesRequest(name=name, show_deactivated=True)
+    found = pages(service().ListDevices, request, "devices").devices
+    active = [each for each in found if each.state == pb.DEVICE_STATE_ACTIVE]
+    one = the_one("device", name, active or found, lambda each: f"{each.id} of {each.user_email}")
+    return str(one.id)
+
+
+@app.command
+def add(name: str, /, *, user: str) -> None:
+    """Add a user's computer.
+
+    Parameters
+    ----------
+    user
+        The user's e-mail address.
+    """
+    device = pb.Device(id=str(uuid.uuid4()), name=name, user_id=users.id_of(user))
+    _show(call(service().RegisterDevice, pb.RegisterDeviceRequest(device=device)))
+
+
+@app.command(name="list")
+def list_(
+    *,
+    user: Option = None,
+    refused: Flag = False,
+    waiting: Flag = False,
+    all_: Annotated[Flag, Parameter(name="--all")] = False,
+) -> None:
+    """List devices.
+
+    Parameters
+    ----------
+    user
+        Only those of a user.
+    refused
+        Only those that a provider refused, or whose seat it revoked.
+    waiting
+        Only those with a change that a provider has not answered yet.
+    all_
+        Also deactivated ones.
+    """
+    request = pb.ListDevicesRequest(refused=refused, waiting=waiting, show_deactivated=all_)
+    if user is not None:
+        request.user_id = users.id_of(user)
+    found = pages(service().ListDevices, request, "devices")
+    rows = [
+        (
+            each.name,
+            each.user_email,
+            output.word(pb.DeviceState, each.state),
+            "yes" if each.holds_seat else "no",
+            "; ".join(map(_state, each.destinations)),
+        )
+        for each in found.devices
+    ]
+    columns = ("name", "user", "state", "seat", "destinations")
+    output.show(found, lambda: output.table(columns, rows))
+
+
+@app.command
+def show(device: str, /) -> None:
+    """Show a device, and how it stands at each storage."""
+    _show(call(service().GetDevice, pb.GetDeviceRequest(device_id=id_of(device))))
+
+
+@app.command
+def use(device: str, storage: str, /) -> None:
+    """Begin to use a storage: the local seat first, then the provider's."""
+    request = pb.UseDestinationRequest(device_id=id_of(device), storage_id=storages.id_of(storage))
+    done = call(service().UseDestination, request)
+    destination = done.destination
+    output.show(done, lambda: output.line(_state(destination)), quiet=done.device.id)
+    if destination.state == pb.DESTINATION_STATE_REFUSED:
+        raise LimitReached(Reason.SEAT_LIMIT_REACHED, destination.reason, destination.advice)
+    if destination.state == pb.DESTINATION_STATE_REVOKED:
+        raise PermissionDenied(Reason.SEAT_REVOKED, destination.reason, destination.advice)
+
+
+@app.command
+def stop(device: str, storage: str, /, *, confirm: Flag = False) -> None:
+    """Stop using a storage, and release the seat there."""
+    request = pb.StopUsingDestinationRequest(
+        device_id=id_of(device), storage_id=storages.id_of(storage), validate_only=not confirm
+    )
+    _ended(call(service().StopUsingDestination, request), "Stopping", confirm)
+
+
+@app.command
+def rename(device: str, name: str, /) -> None:
+    """Rename a device."""
+    request = pb.RenameDeviceRequest(device_id=id_of(device), name=name)
+    _show(call(service().RenameDevice, request))
+
+
+@app.command
+def deauthorize(device: str, /, *, confirm: Flag = False) -> None:
+    """Sign a device out: its credentials end, its seats stay."""
+    request = pb.DeauthorizeDeviceRequest(device_id=id_of(device), validate_only=not confirm)
+    _ended(call(service().DeauthorizeDevice, request), "Signing out", confirm)
+
+
+@app.command
+def replace(device: str, /, *, name: Option = None, confirm: Flag = False) -> None:
+    """Let a new computer take over; the old one's credentials end, the seats stay.
+
+    Parameters
+    ----------
+    name
+        The new computer's name, if it differs.
+    """
+    request = pb.ReplaceDeviceRequest(device_id=id_of(device), validate_only=not confirm)
+    if name is not None:
+        request.name = name
+    _ended(call(service().ReplaceDevice, request), "Replacing", confirm)
+
+
+@app.command
+def deactivate(device: str, /, *, confirm: Flag = False) -> None:
+    """Stop a device and release its seats; its archives stay."""
+    request = pb.DeactivateDeviceRequest(device_id=id_of(device), validate_only=not confirm)
+    _ended(call(service().DeactivateDevice, request), "Deactivating", confirm)
+
+
+@app.command
+def reactivate(device: str, /) -> None:
+    """Bring a device back; it takes seats again by using a storage."""
+    request = pb.ReactivateDeviceRequest(device_id=id_of(device))
+    _show(call(service().ReactivateDevice, request))
+
+
+def _ended(response: Any, what: str, confirm: bool) -> None:
+    require(confirm, f"{what} {response.device.name}", counted(response.impact))
+    output.show(response, lambda: output.line(f"It took along: {counted(response.impact)}."))
+
+
+def _state(destination: pb.Destination) -> str:
+    state = output.word(pb.DestinationState, destination.state)
+    return f"{destination.storage_name}: {state}"
+
+
+def _show(response: Any) -> None:
+    device = response.device
+
+    def people() -> None:
+        output.facts(
+            [
+                ("name", device.name),
+                ("GUID", device.id),
+                ("user", device.user_email),
+                ("state", output.word(pb.DeviceState, device.state)),
+                ("signed out", "yes" if device.deauthorized else ""),
+                ("holds a seat here", "yes" if device.holds_seat else "no"),
+            ]
+        )
+        for each in device.destinations:
+            output.line(_state(each))
+            if each.reason:
+                output.line(f"  {each.reason} {each.advice}".rstrip())
+
+    output.show(response, people, quiet=device.id)

@@ -1,0 +1,97 @@
+"""A storage as people read it."""
+
+from collections.abc import Iterable
+
+from offsite.customer.v1 import storage_service_pb2 as pb
+
+from service_kit.cli import output
+from service_kit.cli.sizes import format_size
+
+
+def listed(storages: Iterable[pb.Storage]) -> None:
+    """A table."""
+    columns = ("name", "type", "state", "devices", "waiting", "seats there", "last contact")
+    output.table(columns, map(_row, storages))
+
+
+def shown(one: pb.Storage) -> None:
+    """All that is known of one."""
+    output.facts(
+        [
+            ("name", one.name),
+            ("id", one.id),
+            ("type", output.word(pb.StorageType, one.type)),
+            ("hostname", one.hostname),
+            ("GUID", one.provider_guid),
+            ("state", output.word(pb.StorageState, one.state)),
+            ("why", one.reason),
+            ("what to do", one.advice),
+            ("devices holding", one.devices_holding),
+            ("devices waiting", one.devices_waiting or ""),
+            ("unclaimed seats", one.unclaimed_seats or ""),
+            ("last contact", output.moment(one, "last_contact_time")),
+            ("ledgers equal at", output.moment(one, "reconcile_time")),
+        ]
+    )
+    if one.type == pb.STORAGE_TYPE_ATTACHED_SERVER:
+        granted(one)
+
+
+def granted(one: pb.Storage) -> None:
+    """What the provider grants."""
+    quota = one.disk_quota
+    limited = quota.WhichOneof("limit") == "bytes"
+    output.facts(
+        [
+            ("organization there", one.provider_organization_name),
+            ("seats there", _seats(one)),
+            ("disk quota", format_size(quota.bytes) if limited else "unlimited"),
+            ("web restore, user", _limit(one.web_restore_user_limit_bytes)),
+            ("web restore, admin", _limit(one.web_restore_admin_limit_bytes)),
+            ("provider's version", one.peer_version),
+            ("provider's addresses", ", ".join(one.peer_addresses)),
+        ]
+    )
+
+
+def differences(rows: Iterable[pb.SeatDifference]) -> None:
+    """Where the two ledgers differ."""
+    columns = ("device", "GUID", "here", "at the provider")
+    output.table(columns, map(_difference, rows))
+
+
+def _row(one: pb.Storage) -> tuple[object, ...]:
+    attached = one.type == pb.STORAGE_TYPE_ATTACHED_SERVER
+    return (
+        one.name,
+        output.word(pb.StorageType, one.type),
+        output.word(pb.StorageState, one.state),
+        one.devices_holding,
+        one.devices_waiting,
+        _seats(one) if attached else "",
+        output.moment(one, "last_contact_time"),
+    )
+
+
+def _difference(row: pb.SeatDifference) -> tuple[str, ...]:
+    here = _side(row.held, row.generation)
+    return (
+        row.device_name,
+        row.device_guid,
+        here,
+        _side(row.held_at_provider, row.provider_generation),
+    )
+
+
+def _side(held: bool, generation: int) -> str:
+    if not generation:
+        return "unknown"
+    return f"{'held' if held else 'not held'}, change {generation}"
+
+
+def _seats(one: pb.Storage) -> str:
+    return f"{one.provider_seats_in_use} of {one.maximum_seats} in use"
+
+
+def _limit(count: int) -> str:
+    return f"{format_size(count) if count else 'disabled'} (not enforced yet)"

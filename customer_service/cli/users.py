@@ -1,0 +1,200 @@
+"""`offsite-customer user`: the people whose computers are backed up."""
+
+import uuid
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from offsite.customer.v1 import storage_service_pb2 as storage_pb
+from offsite.customer.v1 import user_service_pb2 as pb
+from offsite.customer.v1.user_service_pb2_grpc import UserServiceStub
+
+from customer_service.cli import organizations, storages
+from service_kit.cli import output
+from service_kit.cli.common import Flag
+from service_kit.cli.confirmation import counted, require
+from service_kit.cli.connection import call, stub
+from service_kit.cli.names import is_id, pages, the_one
+
+app = App(name="user", help="The people whose computers are backed up.")
+
+Option = Annotated[str | None, Parameter(negative=())]
+
+
+def service() -> UserServiceStub:
+    """The service of this noun."""
+    return stub(UserServiceStub)
+
+
+def id_of(email: str) -> str:
+    """The id of a user by the e-mail address; an id is taken as it is.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if is_id(email):
+        return email
+    request = pb.ListUsersRequest(email=email, show_deactivated=True)
+    found = pages(service().ListUsers, request, "users").users
+    return str(the_one("user", email, found, lambda each: each.id).id)
+
+
+@app.command
+def add(email: str, /, *, org: Option = None) -> None:
+    """Add a user, who is offered the organization's default destinations.
+
+    Parameters
+    ----------
+    org
+        The organization; the root if left out.
+    """
+    user = pb.User(id=str(uuid.uuid4()), email=email)
+    if org is not None:
+        user.organization_id = organizations.id_of(org)
+    _show(call(service().CreateUser, pb.CreateUserRequest(user=user)))
+
+
+@app.command(name="list")
+def list_(*, org: Option = None, all_: Annotated[Flag, Parameter(name="--all")] = False) -> None:
+    """List users.
+
+    Parameters
+    ----------
+    org
+        Only those directly in an organization.
+    all_
+        Also deactivated ones.
+    """
+    request = pb.ListUsersRequest(show_deactivated=all_)
+    if org is not None:
+        request.organization_id = organizations.id_of(org)
+    found = pages(service().ListUsers, request, "users")
+
+    def people() -> None:
+        tree, named = organizations.every(), _storage_names()
+        rows = [
+            (
+                each.email,
+                tree[each.organization_id].name,
+                output.word(pb.UserState, each.state),
+                each.devices,
+                each.seats_in_use,
+                ", ".join(named[id_] for id_ in each.storage_ids),
+            )
+            for each in found.users
+        ]
+        output.table(("email", "organization", "state", "devices", "seats", "offered"), rows)
+
+    output.show(found, people)
+
+
+@app.command
+def show(user: str, /) -> None:
+    """Show a user."""
+    _show(call(service().GetUser, pb.GetUserRequest(user_id=id_of(user))))
+
+
+@app.command
+def update(user: str, /, *, email: Option = None, org: Option = None) -> None:
+    """Change a user's e-mail address or organization.
+
+    Parameters
+    ----------
+    email
+        The new address.
+    org
+        The new organization; what the user is offered does not change.
+    """
+    request = pb.UpdateUserRequest(user_id=id_of(user))
+    if email is not None:
+        request.email = email
+    if org is not None:
+        request.organization_id = organizations.id_of(org)
+    _show(call(service().UpdateUser, request))
+
+
+@app.command
+def block(user: str, /, *, confirm: Flag = False) -> None:
+    """Stop a user signing in, and release the seats of the user's devices; archives stay."""
+    request = pb.BlockUserRequest(user_id=id_of(user), validate_only=not confirm)
+    _ended(call(service().BlockUser, request), "Blocking", confirm)
+
+
+@app.command
+def unblock(user: str, /) -> None:
+    """End a block; the user's devices take seats again by using a storage."""
+    _show(call(service().UnblockUser, pb.UnblockUserRequest(user_id=id_of(user))))
+
+
+@app.command
+def deactivate(user: str, /, *, confirm: Flag = False) -> None:
+    """Deactivate a user, and release the seats of the user's devices."""
+    request = pb.DeactivateUserRequest(user_id=id_of(user), validate_only=not confirm)
+    _ended(call(service().DeactivateUser, request), "Deactivating", confirm)
+
+
+@app.command
+def reactivate(user: str, /) -> None:
+    """Bring a user back; the user's devices take seats again by using a storage."""
+    _show(call(service().ReactivateUser, pb.ReactivateUserRequest(user_id=id_of(user))))
+
+
+@app.command
+def destinations(
+    user: str, /, *storage_names: str, inherit: Flag = False, confirm: Flag = False
+) -> None:
+    """Offer exactly these storages to one user; or show what is offered.
+
+    Parameters
+    ----------
+    storage_names
+        The storages.
+    inherit
+        Offer the organization's present defaults, and follow them again.
+    """
+    if not storage_names and not inherit:
+        show(user)
+        return
+    request = pb.SetUserDestinationsRequest(
+        user_id=id_of(user),
+        inherit=inherit,
+        storage_ids=[storages.id_of(each) for each in storage_names],
+        validate_only=True,
+    )
+    preview = call(service().SetUserDestinations, request)
+    if preview.impact.devices:
+        require(confirm, f"This change for {preview.user.email}", counted(preview.impact))
+    request.validate_only = False
+    request.confirm_releases = confirm
+    _show(call(service().SetUserDestinations, request))
+
+
+def _ended(response: Any, what: str, confirm: bool) -> None:
+    require(confirm, f"{what} {response.user.email}", counted(response.impact))
+    output.show(response, lambda: output.line(f"It took along: {counted(response.impact)}."))
+
+
+def _storage_names() -> dict[str, str]:
+    request = storage_pb.ListStoragesRequest(show_detached=True)
+    found = pages(storages.service().ListStorages, request, "storages").storages
+    return {each.id: each.name for each in found}
+
+
+def _show(response: Any) -> None:
+    user = response.user
+
+    def people() -> None:
+        named = _storage_names()
+        output.facts(
+            [
+                ("email", user.email),
+                ("id", user.id),
+                ("organization", organizations.every()[user.organization_id].name),
+                ("state", output.word(pb.UserState, user.state)),
+                ("offered", ", ".join(named[each] for each in user.storage_ids) or "nothing"),
+                ("follows defaults", "yes" if user.inherits_destinations else "no"),
+                ("devices", user.devices),
+                ("seats in use", user.seats_in_use),
+            ]
+        )
+
+    output.show(response, people, quiet=user.id)

@@ -1,0 +1,34 @@
+"""A secret from a file, stdin, or a prompt without echo: never from an argument."""
+
+import getpass
+import sys
+from pathlib import Path
+
+from service_kit.errors import FieldViolation, InvalidArgument
+
+LONGEST = 1000  # characters
+
+
+def read_secret(file: Path | None, prompt: str) -> str:
+    """The secret, without the space around it.
+
+    Raises:
+        InvalidArgument: the file can't be read, or nothing was given.
+    """
+    if file is not None:
+        text = _from_file(file)
+    elif sys.stdin.isatty():
+        text = getpass.getpass(f"{prompt}: ")
+    else:
+        text = sys.stdin.read(LONGEST)
+    if not text.strip():
+        raise InvalidArgument([FieldViolation(prompt, "was not given")])
+    return text.strip()
+
+
+def _from_file(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")[:LONGEST]
+    except (OSError, UnicodeDecodeError) as error:
+        violation = FieldViolation("--key-file", f"can't be read: {error}")
+        raise InvalidArgument([violation]) from error

@@ -1,0 +1,50 @@
+"""The options of `serve`, the same at both servers."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from service_kit.cli import server
+from service_kit.settings import ServerSettings
+
+Repeated = Annotated[tuple[str, ...], Parameter(negative=())]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ServeOptions:
+    """What was given; what was not has a default."""
+
+    database: str = ""
+    """sqlite:///PATH or postgresql://…; a file in the data folder if left out."""
+
+    identity: Path | None = None
+    """The identity file; identity.pem in the data folder if left out. Replicas share it."""
+
+    grpc: str = ""
+    """HOST:PORT to listen at for gRPC; 127.0.0.1 and the program's port if left out."""
+
+    https: str = ""
+    """HOST:PORT to listen at for HTTPS (health and metrics); 127.0.0.1 if left out."""
+
+    advertise_grpc: Repeated = ()
+    """HOST:PORT that the other side dials; repeatable. It stands in the certificate."""
+
+    advertise_https: Repeated = ()
+    """HOST:PORT that computers dial; repeatable. It stands in the certificate."""
+
+    log_level: str = "info"
+    """debug, info, warning or error."""
+
+    log_format: str = "console"
+    """console, or json."""
+
+    def settings(self) -> ServerSettings:
+        """The server's settings.
+
+        Raises:
+            InvalidArgument: an option is out of bounds.
+        """
+        return server.settings(**asdict(self))
