@@ -11,6 +11,7 @@ from service_kit.clock import now
 from service_kit.database.engine import Database
 
 IN_FLIGHT = 64
+COMPARING = timedelta(seconds=0.05)
 LOOK = timedelta(seconds=1)  # changes of other replicas are looked for so often
 WAIT = timedelta(seconds=10)  # a caller of `send_now` waits so long; the change is sent anyway
 
@@ -21,7 +22,7 @@ class Outbox:
     def __init__(self, database: Database, dial: Dial) -> None:
         self._database = database
         self._dial = dial
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[bool]] = set()
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -40,10 +41,24 @@ class Outbox:
                 await self._rest()
 
     async def send_now(self, storage_id: str, device_id: str) -> None:
-        """Send one device's change, and wait a while for its outcome to be recorded."""
+        """Send one device's change, and wait a while for its outcome to be recorded.
+
+        Shortly after a start or an attach, nothing is sent until both ledgers were compared.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WAIT.total_seconds()):
+                # No event tells when: another replica may be the one that compares.
+                while not await self._send_once(storage_id, device_id):  # noqa: ASYNC110
+                    await asyncio.sleep(COMPARING.total_seconds())
+
+    async def _send_once(self, storage_id: str, device_id: str) -> bool:
+        """Send a change; False: it has to wait until the ledgers were compared."""
         seat = await self._database.run(outbox.claim, storage_id, device_id, now())
-        if seat is not None:
-            await asyncio.wait([self._begin(seat)], timeout=WAIT.total_seconds())
+        if seat is None:
+            return True
+        sending = self._begin(seat)
+        await asyncio.wait([sending])
+        return sending.result()
 
     async def close(self) -> None:
         """Stop sending; what is under way is sent again by the next start."""
@@ -51,7 +66,7 @@ class Outbox:
             task.cancel()
         await asyncio.gather(*self._sending, return_exceptions=True)
 
-    def _begin(self, seat: Seat) -> asyncio.Task[None]:
+    def _begin(self, seat: Seat) -> asyncio.Task[bool]:
         task = asyncio.create_task(outbox.send(self._database, self._dial, seat))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)

@@ -55,7 +55,7 @@ class Upkeep:
         for storage in await self._database.run(storages.claim_due, now(), LEASE):
             await self._attach_or_detach(storage)
         for storage in await self._database.read(storages.connected):
-            if not storage.compared or now() >= self._next.get(storage.id, now()):
+            if self._is_due(storage.id):
                 await self._look_after(storage)
 
     async def _attach_or_detach(self, storage: Storage) -> None:
@@ -69,19 +69,26 @@ class Upkeep:
 
     async def _look_after(self, storage: Storage) -> None:
         """Contact a provider, and do what the attachment needs next."""
-        if now() < self._next.get(storage.id, now()):
-            return
         try:
             await self._go_on(storage)
             self._failures.pop(storage.id, None)
-            self._next[storage.id] = now() + CONTACT
+            self._put_off(storage.id, CONTACT)
         except OffsiteError as error:
             failures = self._failures.get(storage.id, 0)
             self._failures[storage.id] = failures + 1
-            self._next[storage.id] = now() + retry_delay(failures, 1.0)
+            self._put_off(storage.id, retry_delay(failures, 1.0))
             log.warning(
                 "storage.unsettled", storage=storage.name, reason=error.reason, why=error.message
             )
+
+    def _is_due(self, storage_id: str) -> bool:
+        moment = now()
+        return self._next.get(storage_id, moment) <= moment
+
+    def _put_off(self, storage_id: str, delay: timedelta) -> None:
+        """Look again after a while, unless somebody has asked meanwhile to look now."""
+        if not self._woken.is_set():
+            self._next[storage_id] = now() + delay
 
     async def _go_on(self, storage: Storage) -> None:
         provider = await self._dial(storage)

@@ -32,16 +32,22 @@ def claim(tx: Transaction, storage_id: str, device_id: str, now: datetime) -> Se
     return seat
 
 
-async def send(database: Database, dial: Dial, seat: Seat) -> None:
-    """Send one change and record its outcome, whatever it is."""
+async def send(database: Database, dial: Dial, seat: Seat) -> bool:
+    """Send one change and record its outcome, whatever it is.
+
+    False: it waits until both ledgers were compared.
+    """
     storage, name = await database.read(_where, seat)
-    if storage.state not in SERVING or not storage.compared:
-        return
+    if storage.state not in SERVING:
+        return True
+    if not storage.compared:
+        return False
     try:
         provider = await dial(storage)
         await _exchange(database, provider, storage, seat, name)
     except OffsiteError as error:
         await database.run(outcomes.failed, seat, error, clock())
+    return True
 
 
 async def _exchange(

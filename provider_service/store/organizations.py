@@ -154,7 +154,7 @@ def seat_counts(tx: Transaction) -> Sequence[tuple[str, int, int]]:
     statement = select(
         table.c.id, table.c.seats_in_use, func.coalesce(table.c.maximum_seats, 0)
     ).where(table.c.hosted, table.c.state != State.DEACTIVATED)
-    return tx.execute(statement).tuples().all()
+    return [(id, in_use, maximum) for id, in_use, maximum in tx.execute(statement)]
 
 
 def license_use(tx: Transaction, page: PageRequest) -> Page[tuple[str, str, int]]:

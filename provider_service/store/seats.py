@@ -121,7 +121,7 @@ def live_generations(tx: Transaction, organization_id: str) -> Iterator[Sequence
         .order_by(table.c.device_guid)
         .execution_options(yield_per=STREAMED_ROWS)
     )
-    return tx.execute(statement).tuples().partitions()
+    return tx.execute(statement).partitions()
 
 
 def _all_of(organization_id: str) -> Select[tuple[Any, ...]]:

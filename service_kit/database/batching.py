@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 import structlog
@@ -13,6 +14,9 @@ from service_kit.errors import OffsiteError, Unavailable
 from service_kit.reasons import Reason
 
 log = structlog.get_logger(__name__)
+
+# As long as a commit takes on a slow disk: a request that waits this long loses little.
+GATHER_SECONDS = 0.005
 
 Request = TypeVar("Request")
 Outcome = TypeVar("Outcome")
@@ -38,6 +42,8 @@ class Batcher(Generic[Request, Outcome]):
         self._max_batch = max_batch
         self._waiting: deque[tuple[Request, asyncio.Future[Outcome]]] = deque()
         self._commits: asyncio.Task[None] | None = None
+        self._expected = 1
+        self._gathered = asyncio.Event()
 
     async def submit(self, request: Request) -> Outcome:
         """Apply a request; returns when it is durable.
@@ -48,6 +54,8 @@ class Batcher(Generic[Request, Outcome]):
         """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
+        if len(self._waiting) >= self._expected:
+            self._gathered.set()
         if self._commits is None:
             context = contextvars.Context()
             self._commits = asyncio.get_running_loop().create_task(
@@ -67,7 +75,21 @@ class Batcher(Generic[Request, Outcome]):
         finally:
             self._commits = None
 
+    async def _gather(self) -> None:
+        """Let the callers of the last batch come back, a moment long, so that they share this one.
+
+        Without it a few early ones would start a commit of their own, and batches stay small.
+        One caller alone never waits: then one request is all that is expected.
+        """
+        if len(self._waiting) >= self._expected:
+            return
+        self._gathered.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_SECONDS):
+                await self._gathered.wait()
+
     async def _commit_one(self) -> None:
+        await self._gather()
         taken = min(len(self._waiting), self._max_batch)
         batch = [self._waiting.popleft() for _ in range(taken)]
         try:
@@ -76,6 +98,7 @@ class Batcher(Generic[Request, Outcome]):
             log.exception("batch_failed", requests=len(batch))
             _fail(batch, error)
             return
+        self._expected = min(taken + len(self._waiting), self._max_batch)
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             _settle(future, outcome)
 

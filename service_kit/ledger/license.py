@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from service_kit.database.engine import Transaction
 from service_kit.database.tables import license_table as table
@@ -11,6 +11,11 @@ from service_kit.ledger import audit
 from service_kit.validation import Checks
 
 MOST_SEATS = 10_000_000
+
+# Built once: batches of seat requests lock and count here at every commit.
+_GET = select(table.c.seats, table.c.seats_in_use)
+_LOCK = _GET.with_for_update()
+_ADD_IN_USE = update(table).values(seats_in_use=table.c.seats_in_use + bindparam("delta"))
 
 
 @dataclass(frozen=True)
@@ -23,19 +28,19 @@ class License:
 
 def get(tx: Transaction) -> License:
     """The license."""
-    row = tx.execute(select(table.c.seats, table.c.seats_in_use)).one()
+    row = tx.execute(_GET).one()
     return License(row.seats, row.seats_in_use)
 
 
 def lock(tx: Transaction) -> License:
     """The license, its row held until the transaction ends, so that a count stays true."""
-    row = tx.execute(select(table.c.seats, table.c.seats_in_use).with_for_update()).one()
+    row = tx.execute(_LOCK).one()
     return License(row.seats, row.seats_in_use)
 
 
 def add_in_use(tx: Transaction, delta: int) -> None:
     """Change the number of seats in use; the caller holds the row and has checked the limit."""
-    tx.execute(update(table).values(seats_in_use=table.c.seats_in_use + delta))
+    tx.execute(_ADD_IN_USE, {"delta": delta})
 
 
 def set_seats(tx: Transaction, seats: int, now: datetime) -> License:

@@ -35,7 +35,9 @@ def header(key: ECKey, **changes: Any) -> dict[str, Any]:
 def signed(key: ECKey, head: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     """A token with a true signature by this key."""
     text = f"{_text(head)}.{_text(body)}"
-    private, size = key.private_key, (key.private_key.key_size + 7) // 8
+    private = key.private_key
+    assert private is not None
+    size = private.key_size // 8
     hashing = hashes.SHA384() if size == 48 else hashes.SHA256()
     r, s = decode_dss_signature(private.sign(text.encode(), ec.ECDSA(hashing)))
     return f"{text}.{_encoded(r.to_bytes(size, 'big') + s.to_bytes(size, 'big'))}"

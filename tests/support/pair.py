@@ -1,10 +1,10 @@
 """Two real servers of two companies, and what their operators do."""
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import grpc.aio
 from offsite.common.v1.license_service_pb2 import GetLicenseRequest, UpdateLicenseRequest
 from offsite.common.v1.license_service_pb2_grpc import LicenseServiceStub
 from offsite.customer.v1 import device_service_pb2 as device_pb
-from offsite.customer.v1 import organization_service_pb2 as tree_pb
 from offsite.customer.v1 import storage_service_pb2 as storage_pb
 from offsite.customer.v1 import user_service_pb2 as user_pb
 from offsite.customer.v1.destination_service_pb2_grpc import DestinationServiceStub
@@ -23,14 +22,20 @@ from offsite.customer.v1.organization_service_pb2_grpc import (
 from offsite.customer.v1.storage_service_pb2_grpc import StorageServiceStub
 from offsite.customer.v1.user_service_pb2_grpc import UserServiceStub
 from offsite.provider.v1 import organization_service_pb2 as organization_pb
-from offsite.provider.v1 import seat_service_pb2 as seat_pb
 from offsite.provider.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from offsite.provider.v1.seat_service_pb2_grpc import SeatServiceStub
+from sqlalchemy import update
 
 import customer_service.app
 import provider_service.app
+from customer_service.store import tables as customer_tables
+from service_kit.clock import now
+from service_kit.database.engine import Transaction
+from service_kit.identity.identity import Identity
 from service_kit.server.process import Server
+from tests.support.fault_proxy import GrpcProxy, grpc_proxy
 from tests.support.servers import channel, local_settings, operator_token, running
+from tests.support.waiting import eventually
 
 
 @dataclass
@@ -44,6 +49,7 @@ class Pair:
     organization_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     storage_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     key: str = ""
+    hostname: str = ""  # where the customer dials; the provider's own address if not set
 
     HELD = device_pb.DESTINATION_STATE_HELD
     ACQUIRING = device_pb.DESTINATION_STATE_ACQUIRING
@@ -87,7 +93,7 @@ class Pair:
         fields = {
             "storage_id": self.storage_id,
             "name": "Offsite",
-            "hostname": self.provider.grpc_address,
+            "hostname": self.hostname or self.provider.grpc_address,
             "provider_guid": self.provider.guid,
             "registration_key": self.key,
         }
@@ -125,17 +131,17 @@ class Pair:
 
     async def settled(self) -> storage_pb.Storage:
         """Wait until no change of the storage waits for an answer."""
-        async with asyncio.timeout(30):
-            while (storage := await self.storage()).devices_waiting:
-                await asyncio.sleep(0.02)
-        return storage
+        return await eventually(self.storage, lambda storage: not storage.devices_waiting)
 
     async def until(self, state: storage_pb.StorageState.ValueType) -> storage_pb.Storage:
         """Wait until the storage is in a state."""
-        async with asyncio.timeout(30):
-            while (storage := await self.storage()).state != state:
-                await asyncio.sleep(0.02)
-        return storage
+        return await eventually(self.storage, lambda storage: storage.state == state)
+
+    async def go_on(self) -> None:
+        """Let the customer's server do at once what waits for its time."""
+        await self.customer.ground.database.run(_make_due, now())
+        # A repeated attach changes nothing, but wakes outbox and upkeep.
+        await self.storages.AttachStorage(self.attach_request())
 
     async def provider_seats(self) -> int:
         return (await self.provider_license.GetLicense(GetLicenseRequest())).license.seats_in_use
@@ -150,11 +156,39 @@ class Pair:
         await self.customer_license.UpdateLicense(UpdateLicenseRequest(seats=seats))
 
 
+def _make_due(tx: Transaction, moment: datetime) -> None:
+    for table in (customer_tables.seats, customer_tables.storages):
+        waits = table.c.next_attempt_time.is_not(None)
+        tx.execute(update(table).where(waits).values(next_attempt_time=moment, attempts=0))
+
+
 @asynccontextmanager
-async def pair_of(folder: Path, **overrides: Any) -> AsyncIterator[Pair]:
-    """A running pair with its data below a folder."""
-    provider = local_settings("offsite-provider", folder / "provider", **overrides)
-    customer = local_settings("offsite-customer", folder / "customer", **overrides)
+async def pair_behind_proxy(folder: Path) -> AsyncIterator[tuple[Pair, GrpcProxy]]:
+    """A running pair; whatever the customer asks of the provider goes through a fault proxy."""
+    identity = first_identity(folder / "provider")
+    async with (
+        grpc_proxy(identity) as proxy,
+        pair_of(folder, advertise_grpc=[proxy.address]) as pair,
+    ):
+        await proxy.forward_to(pair.provider.grpc_address)
+        pair.hostname = proxy.address
+        yield pair, proxy
+
+
+def first_identity(data: Path) -> Identity:
+    """The identity that a server with this data folder will have at its first start."""
+    data.mkdir(parents=True, exist_ok=True)
+    return Identity.load_or_create(data / "identity.pem")
+
+
+@asynccontextmanager
+async def pair_of(
+    folder: Path, databases: tuple[str | None, str | None] = (None, None), **overrides: Any
+) -> AsyncIterator[Pair]:
+    """A running pair with its data below a folder, its ledgers there too unless URLs are given."""
+    at_provider, at_customer = ({**overrides, "database": each} for each in databases)
+    provider = local_settings("offsite-provider", folder / "provider", **at_provider)
+    customer = local_settings("offsite-customer", folder / "customer", **at_customer)
     async with (
         running(provider_service.app.build, provider) as p,
         running(customer_service.app.build, customer) as c,
