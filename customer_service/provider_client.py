@@ -103,11 +103,15 @@ class ProviderClient:
         return Contact(_entitlement(answer.entitlement), state, answer.epoch, answer.position)
 
     async def open_session(
-        self, epoch: int, nonce: str, position: int, kind: SessionKind
+        self, session: Session, nonce: str, kind: SessionKind, *, resync_parts: int = 0
     ) -> Session:
         """Begin a session under the next epoch."""
         request = seat_pb.OpenSessionRequest(
-            epoch=epoch, nonce=nonce, position=position, kind=SESSION_KINDS[kind]
+            epoch=session.epoch,
+            nonce=nonce,
+            position=session.position,
+            kind=SESSION_KINDS[kind],
+            resync_parts=resync_parts,
         )
         answer = await _call(self._seats.OpenSession, request)
         return Session(answer.epoch, answer.position)
@@ -147,7 +151,7 @@ class ProviderClient:
         )
         return bool((await _call(self._seats.ReconcileSeats, request)).matches)
 
-    async def resync(self, session: Session, rows: Sequence[ResyncRow]) -> None:
+    async def resync(self, session: Session, rows: Sequence[ResyncRow], number: int) -> None:
         """Send a part of this server's set."""
         request = seat_pb.ResyncSeatsRequest(
             epoch=session.epoch,
@@ -161,6 +165,7 @@ class ProviderClient:
                 )
                 for each in rows
             ],
+            part=number,
         )
         await _call(self._seats.ResyncSeats, request)
 

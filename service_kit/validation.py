@@ -5,7 +5,7 @@ A domain class collects its violations in one `Checks` and ends with `done()`.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from service_kit.errors import FieldViolation, InvalidArgument
@@ -80,6 +80,24 @@ def _has_control_characters(value: str, allowed: str) -> bool:
         unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") and each not in allowed
         for each in value
     )
+
+
+def filter_text(field: str, value: str, most: int) -> str:
+    """A text that a list is narrowed by, or nothing; InvalidArgument that names its field."""
+    checks = Checks()
+    text = checks.text(field, value, most=most)
+    checks.done()
+    return text
+
+
+def resource_ids(field: str, values: Sequence[str], most: int = 1000) -> list[str]:
+    """Ids of a request, or InvalidArgument that names their field."""
+    checks = Checks()
+    if len(values) > most:
+        checks.fail(field, f"must be at most {most}")
+    parsed = [checks.uuid(field, each) for each in values[:most]]
+    checks.done()
+    return parsed
 
 
 def resource_id(field: str, value: str) -> str:

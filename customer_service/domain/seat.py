@@ -72,7 +72,11 @@ class Seat:
         """A new change, to be sent at once."""
         state = SeatState.ACQUIRING if kind is Kind.ACQUIRE else SeatState.RELEASING
         return replace(
-            self.settled(state, now), generation=self.generation + 1, next_attempt_time=now
+            self.settled(state, now),
+            generation=self.generation + 1,
+            # A release that was asked for is final: what is acquired after it is a new seat.
+            acknowledged_held=self.acknowledged_held and kind is Kind.ACQUIRE,
+            next_attempt_time=now,
         )
 
     def answered(

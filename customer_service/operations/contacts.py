@@ -69,10 +69,11 @@ async def resync(database: Database, provider: Provider, storage: Storage) -> St
     storage = await database.run(sessions.prepare, storage.id)
     session = Session(storage.epoch, storage.position)
     rows = await database.read(_resync_rows, storage.id)
-    for start in range(0, len(rows), RESYNC_PART):
-        await provider.resync(session, rows[start : start + RESYNC_PART])
+    parts = [rows[start : start + RESYNC_PART] for start in range(0, len(rows), RESYNC_PART)]
+    for number, part in enumerate(parts, 1):
+        await provider.resync(session, part, number)
     opened = await provider.open_session(
-        storage.epoch, storage.session_nonce, storage.position, SessionKind.RESYNC
+        session, storage.session_nonce, SessionKind.RESYNC, resync_parts=len(parts)
     )
     return await database.run(resynced, storage, opened, clock())
 
@@ -91,12 +92,15 @@ def resynced(tx: Transaction, sent: Storage, session: Session, now: datetime) ->
 
 def _in_state_of(storage: Storage, heard: Contact) -> Storage:
     """The storage as the provider sees it. A conflict that this server found ends by a takeover alone."""
+    if storage.state is StorageState.CONFLICT:
+        return storage
     if heard.state is ProviderState.REWOUND:
         return storage.now(StorageState.REWOUND, _rewound())
     if heard.state is ProviderState.CONFLICT:
         return storage.now(StorageState.CONFLICT, _conflict())
-    if storage.state in (StorageState.CONFLICT, StorageState.REWOUND):
-        return storage
+    if storage.state is StorageState.REWOUND:
+        # Another replica has resynced it, or an answer was lost: a new session shows how it stands.
+        return replace(storage.now(StorageState.ATTACHED), compared=False)
     if heard.state is ProviderState.SUSPENDED:
         return storage.now(StorageState.SUSPENDED, _suspended(heard.entitlement.suspend_reason))
     return storage.now(StorageState.ATTACHED)

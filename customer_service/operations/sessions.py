@@ -41,7 +41,7 @@ async def open_session(database: Database, provider: Provider, storage_id: str) 
     storage = await database.run(prepare, storage_id)
     try:
         session = await provider.open_session(
-            storage.epoch, storage.session_nonce, storage.position, SessionKind.START
+            Session(storage.epoch, storage.position), storage.session_nonce, SessionKind.START
         )
     except OffsiteError as error:
         if error.reason in outcomes.ATTACHMENT_STATES:

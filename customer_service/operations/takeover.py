@@ -35,7 +35,7 @@ async def take_over(database: Database, provider: Provider, storage_id: str) -> 
     """
     storage = await database.run(prepare, storage_id)
     session = await provider.open_session(
-        storage.epoch, storage.session_nonce, storage.position, SessionKind.TAKE_OVER
+        Session(storage.epoch, storage.position), storage.session_nonce, SessionKind.TAKE_OVER
     )
     # Only now, with every other deployment shut out, does the provider's set stand still.
     theirs = await _all(provider, replace(storage, epoch=session.epoch))

@@ -11,7 +11,7 @@ from customer_service.rpc import conversions
 from service_kit.clock import now
 from service_kit.database.engine import Database
 from service_kit.server.context import Context
-from service_kit.validation import resource_id
+from service_kit.validation import resource_id, resource_ids
 
 
 class DestinationServicer(DestinationServiceServicer):
@@ -60,7 +60,8 @@ class DestinationServicer(DestinationServiceServicer):
 
 def _wanted(message: pb.DefaultDestinations) -> Defaults:
     level = _level("destinations.organization_id", message.organization_id)
-    return Defaults(level, message.inherit, tuple(message.storage_ids))
+    storage_ids = resource_ids("destinations.storage_ids", message.storage_ids)
+    return Defaults(level, message.inherit, tuple(storage_ids))
 
 
 def _level(field: str, organization_id: str) -> str:

@@ -59,7 +59,7 @@ class OrganizationServicer(OrganizationServiceServicer):
             organizations.update,
             _id(request),
             request.name if request.HasField("name") else None,
-            request.parent_id if request.HasField("parent_id") else None,
+            resource_id("parent_id", request.parent_id) if request.HasField("parent_id") else None,
             request.etag,
             now(),
         )

@@ -14,7 +14,7 @@ from service_kit.clock import now
 from service_kit.database.engine import Database, Transaction
 from service_kit.database.paging import PageRequest
 from service_kit.server.context import Context
-from service_kit.validation import Checks, resource_id
+from service_kit.validation import Checks, resource_id, resource_ids
 
 
 class _NamesUser(Protocol):
@@ -66,7 +66,9 @@ class UserServicer(UserServiceServicer):
             users.update,
             _id(request),
             request.email if request.HasField("email") else None,
-            request.organization_id if request.HasField("organization_id") else None,
+            resource_id("organization_id", request.organization_id)
+            if request.HasField("organization_id")
+            else None,
             request.etag,
             now(),
         )
@@ -105,7 +107,7 @@ class UserServicer(UserServiceServicer):
         released = await run(
             destinations.set_for_user,
             _id(request),
-            None if request.inherit else list(request.storage_ids),
+            None if request.inherit else resource_ids("storage_ids", request.storage_ids),
             now(),
             confirmed=request.confirm_releases or request.validate_only,
         )

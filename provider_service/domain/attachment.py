@@ -6,6 +6,7 @@ from an older backup of itself.
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TypeAlias
 
 from provider_service.domain.account import Account
@@ -15,6 +16,7 @@ from service_kit.reasons import Reason
 from service_kit.validation import MAX_INT64, Checks
 
 REMEMBERED_NONCES = 20
+MOST_PARTS = 1_000_000
 CONTACT_NOTED_EVERY = timedelta(minutes=1)
 Standing: TypeAlias = Organization | Account
 
@@ -34,17 +36,27 @@ class Session:
         checks.done()
 
 
+class SessionKind(StrEnum):
+    """Why a session begins."""
+
+    START = "start"
+    TAKE_OVER = "take_over"
+    RESYNC = "resync"
+
+
 @dataclass(frozen=True)
 class Opening:
     """A request to begin a session."""
 
     session: Session
     nonce: str
-    take_over: bool
+    kind: SessionKind = SessionKind.START
+    resync_parts: int = 0
 
     def __post_init__(self) -> None:
-        """Bound the nonce."""
+        """Bound every field."""
         checks = Checks()
+        checks.between("resync_parts", self.resync_parts, 0, MOST_PARTS)
         object.__setattr__(self, "nonce", checks.uuid("nonce", self.nonce))
         checks.done()
 
@@ -99,55 +111,92 @@ def is_contact_due(organization: Organization, now: datetime) -> bool:
     return last is None or now - last >= CONTACT_NOTED_EVERY
 
 
-def opened(organization: Organization, epoch: int, nonce: str) -> Organization:
-    """A session begun: the next epoch, or the discovery of a second deployment.
+def opened(organization: Organization, opening: Opening) -> Organization:
+    """A session begun: the next epoch, or the discovery of a second deployment or a lost past.
 
-    The discovery is a state to be kept (CONFLICT), not an error here.
+    A discovery is a state to be kept (CONFLICT, REWOUND), not an error here.
 
     Raises:
         Stale: the nonce's session was begun already and is in use or over, or another deployment
             has taken over.
-        Conflict: the ledger went back in time.
+        Conflict: a second deployment was found while the ledger is rewound, or the resync that it
+            would end is not complete.
     """
-    if _repeats(organization, nonce):
+    epoch = opening.session.epoch
+    if _repeats(organization, opening.nonce):
         return organization
-    if organization.attachment is Attachment.REWOUND:
-        raise rewound(organization)
+    if opening.kind is SessionKind.TAKE_OVER:
+        return _taken_over(organization, opening)
     if epoch < organization.floor:
         raise superseded(organization)
-    if organization.attachment is Attachment.CONFLICT or epoch != organization.epoch:
-        return replace(organization, attachment=Attachment.CONFLICT)
-    return _next_session(organization, epoch + 1, nonce)
-
-
-def taken_over(organization: Organization, epoch: int, nonce: str) -> Organization:
-    """One deployment declared the rightful one: every older epoch is superseded.
-
-    Raises:
-        Stale: the nonce's session was begun already and is in use or over.
-        Conflict: the ledger went back in time.
-    """
-    if _repeats(organization, nonce):
-        return organization
+    if rewinds(organization, opening.session):
+        return rewound(organization)
+    if epoch < organization.epoch or organization.attachment is Attachment.CONFLICT:
+        return _in_conflict(organization)
+    if opening.kind is SessionKind.RESYNC:
+        return _resynced(organization, opening)
     if organization.attachment is Attachment.REWOUND:
-        raise rewound(organization)
-    epoch = max(organization.epoch, epoch) + 1
-    rightful = replace(organization, attachment=Attachment.ATTACHED, floor=epoch)
-    return _next_session(rightful, epoch, nonce)
+        raise is_rewound(organization)
+    return _next_session(organization, epoch + 1, opening.nonce)
 
 
-def resynced(organization: Organization, session: Session, nonce: str) -> Organization:
-    """The end of a rewound ledger: epoch and position are beyond what either side has seen."""
+def rewound(organization: Organization) -> Organization:
+    """Known to be older than what it has told; the operator has yet to agree."""
+    return replace(
+        organization, attachment=Attachment.REWOUND, rewound_confirmed=False, resync_parts=0
+    )
+
+
+def _in_conflict(organization: Organization) -> Organization:
+    """A second deployment found. A rewound ledger stays so: a takeover is followed by a resync."""
+    if organization.attachment is Attachment.REWOUND:
+        raise conflict()
+    return replace(organization, attachment=Attachment.CONFLICT)
+
+
+def _taken_over(organization: Organization, opening: Opening) -> Organization:
+    """One deployment declared the rightful one: every older epoch is superseded."""
+    epoch = max(organization.epoch, opening.session.epoch) + 1
+    rightful = replace(organization, floor=epoch)
+    if organization.attachment is Attachment.CONFLICT:
+        rightful = replace(rightful, attachment=Attachment.ATTACHED)
+    return _next_session(rightful, epoch, opening.nonce)
+
+
+def _resynced(organization: Organization, opening: Opening) -> Organization:
+    """The end of a rewound ledger: epoch and position are beyond what either side has seen.
+
+    A ledger that was restored once more between two parts lacks the first ones: begin again.
+    """
+    refusal = resync_refusal(organization)
+    if refusal is None and opening.resync_parts > organization.resync_parts:
+        refusal = is_rewound(organization)
+    if refusal is not None:
+        raise refusal
+    session = opening.session
     epoch = max(organization.epoch, session.epoch) + 1
     forward = replace(
         organization,
         attachment=Attachment.ATTACHED,
         rewound_confirmed=False,
+        resync_parts=0,
         floor=epoch,
         position=max(organization.position, session.position) + 1,
         version=organization.version + 1,
     )
-    return _next_session(forward, epoch, nonce)
+    return _next_session(forward, epoch, opening.nonce)
+
+
+def resync_refusal(standing: Standing) -> OffsiteError | None:
+    """Why the customer's set is not taken, or None."""
+    if standing.attachment is not Attachment.REWOUND:
+        return Conflict(
+            Reason.NOT_REWOUND,
+            "The provider's ledger is not rewound.",
+            "Open a session.",
+            metadata={"epoch": str(standing.epoch)},
+        )
+    return None if standing.rewound_confirmed else is_rewound(standing)
 
 
 def _next_session(organization: Organization, epoch: int, nonce: str) -> Organization:
@@ -171,18 +220,23 @@ def _repeats(organization: Organization, nonce: str) -> bool:
 def rewinds(standing: Standing, session: Session) -> bool:
     """Whether a request proves that this ledger is older than what it has told."""
     ahead = session.position > standing.position or session.epoch > standing.epoch
-    return ahead and standing.attachment in (Attachment.ATTACHED, Attachment.CONFLICT)
+    return ahead and serves(standing)
+
+
+def serves(standing: Standing) -> bool:
+    """Whether a customer's server is attached, and the ledger is not known to be older."""
+    return standing.attachment in (Attachment.ATTACHED, Attachment.CONFLICT)
 
 
 def refusal(standing: Standing, epoch: int) -> OffsiteError | None:
     """Why the attachment serves no seat request of a session, or None."""
     if standing.state is State.DEACTIVATED or standing.attachment is Attachment.DETACHED:
         return ended() if standing.epoch else not_attached()
-    if standing.attachment is Attachment.REWOUND:
-        return rewound(standing)
-    if epoch != standing.epoch:
+    if epoch < standing.epoch:
         return stale(standing.epoch)
-    return conflict() if standing.attachment is Attachment.CONFLICT else None
+    if standing.attachment is Attachment.CONFLICT:
+        return conflict()
+    return is_rewound(standing) if standing.attachment is Attachment.REWOUND else None
 
 
 def stale(epoch: int) -> OffsiteError:
@@ -232,7 +286,7 @@ def conflict() -> OffsiteError:
     )
 
 
-def rewound(standing: Standing) -> OffsiteError:
+def is_rewound(standing: Standing) -> OffsiteError:
     """The answer while this ledger is older than what it has told."""
     confirmed = standing.rewound_confirmed
     return Conflict(

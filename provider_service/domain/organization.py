@@ -133,6 +133,7 @@ class Organization:
     floor: int = 0
     session_nonces: tuple[str, ...] = ()
     session_used: bool = False
+    resync_parts: int = 0
     position: int = 0
     seats_in_use: int = 0
     seat_rows: int = 0

@@ -70,10 +70,12 @@ class SeatRequest:
     device_guid: str
     device_name: str
     generation: int
+    acknowledged: int = 0
 
     def __post_init__(self) -> None:
         """Bound every field."""
         checks = Checks()
+        checks.between("acknowledged_generation", self.acknowledged, 0, MAX_INT64 - 1)
         object.__setattr__(self, "device_guid", checks.uuid("device_guid", self.device_guid))
         checks.between("generation", self.generation, 1, MAX_INT64 - 1)
         if self.kind is Kind.ACQUIRE:

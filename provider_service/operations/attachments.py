@@ -118,7 +118,7 @@ def _check(organization: Organization, key: RegistrationKey, now: datetime) -> N
         raise attachment.ended()
     key.check(now)
     if organization.attachment is Attachment.REWOUND:
-        raise attachment.rewound(organization)
+        raise attachment.is_rewound(organization)
     if organization.state is State.SUSPENDED and key.epoch is None:
         raise Conflict(
             Reason.ORGANIZATION_SUSPENDED,

@@ -6,15 +6,14 @@ from datetime import datetime
 
 from provider_service.domain import attachment
 from provider_service.domain.attachment import Session
-from provider_service.domain.organization import Attachment, Organization
+from provider_service.domain.organization import Organization
 from provider_service.domain.seat import Seat, resynced
 from provider_service.operations import sessions
 from provider_service.store import organizations, seats
 from service_kit.database.engine import Transaction
-from service_kit.errors import Conflict, OffsiteError
+from service_kit.errors import OffsiteError
 from service_kit.ledger import audit
 from service_kit.ledger import license as master_license
-from service_kit.reasons import Reason
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,11 @@ class Part:
     session: Session
     seats: Sequence[Seat]
     revoked: frozenset[str]
-    last: bool
+    number: int
 
 
 def take_part(tx: Transaction, guid: str, part: Part, now: datetime) -> Organization | OffsiteError:
-    """Let the customer's newer rows win; after the last part the attachment works again.
+    """Let the customer's newer rows win. Parts come in order; a session of kind RESYNC ends them.
 
     Seats held there are granted also above the limits. A revocation that this ledger has lost is
     only recorded, for the operator to repeat. A repeat of any part is harmless.
@@ -36,47 +35,24 @@ def take_part(tx: Transaction, guid: str, part: Part, now: datetime) -> Organiza
     organization = sessions.lock_attached(tx, guid)
     if isinstance(organization, OffsiteError):
         return organization
-    nonce = _nonce(part.session)
-    if nonce in organization.session_nonces[-1:] and not organization.session_used:
-        return organization
     if attachment.rewinds(organization, part.session):
         organization = sessions.mark_rewound(tx, organization, now)
-    refusal = _refusal(organization, part.session)
+    refusal = _refusal(organization, part)
     if refusal is not None:
         return refusal
-    organization = _merge(tx, organization, part, now)
-    if part.last:
-        organization = attachment.resynced(organization, part.session, nonce)
-        audit.record(
-            tx,
-            "organization.resynced",
-            organization_id=organization.id,
-            subject=guid,
-            detail=f"Epoch {organization.epoch}, position {organization.position}.",
-            now=now,
-        )
-    organizations.save(tx, replace(organization, last_contact_time=now))
-    return organization
+    merged = _merge(tx, organization, part, now)
+    taken = max(merged.resync_parts, part.number)
+    organizations.save(tx, replace(merged, resync_parts=taken, last_contact_time=now))
+    return merged
 
 
-def _nonce(session: Session) -> str:
-    """What tells a repeat of the last part: no other session is opened by this name."""
-    return f"resync {session.epoch} {session.position}"
-
-
-def _refusal(organization: Organization, session: Session) -> OffsiteError | None:
-    if organization.attachment is not Attachment.REWOUND:
-        return Conflict(
-            Reason.WRONG_STATE,
-            "The provider's ledger is not rewound.",
-            "Reconcile instead.",
-            metadata={"epoch": str(organization.epoch)},
-        )
-    if not organization.rewound_confirmed:
-        return attachment.rewound(organization)
-    if session.epoch < organization.epoch:
+def _refusal(organization: Organization, part: Part) -> OffsiteError | None:
+    if part.session.epoch < organization.epoch:
         return attachment.stale(organization.epoch)
-    return None
+    refusal = attachment.resync_refusal(organization)
+    if refusal is None and part.number > organization.resync_parts + 1:
+        return attachment.is_rewound(organization)
+    return refusal
 
 
 def _merge(tx: Transaction, organization: Organization, part: Part, now: datetime) -> Organization:

@@ -90,7 +90,10 @@ class _Batch:
 
     def _enter(self, request: SeatRequest, account: Account) -> OffsiteError | None:
         """Why the attachment takes no request, or None; a rewound ledger is found out here."""
-        if attachment.rewinds(account, request.session):
+        seat = self.seats.get((account.organization_id, request.device_guid))
+        # It was answered here, so it was known here: this ledger has lost it since.
+        lost = request.acknowledged > (seat.generation if seat else 0)
+        if attachment.rewinds(account, request.session) or (lost and attachment.serves(account)):
             account.attachment = Attachment.REWOUND
             account.rewound_confirmed = False
             self.rewound.append(account)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from provider_service.domain import attachment
-from provider_service.domain.attachment import Opening, Session
+from provider_service.domain.attachment import Opening, Session, SessionKind
 from provider_service.domain.organization import Attachment, Organization, State
 from provider_service.domain.saving import Shown
 from provider_service.operations import registration_keys as keys
@@ -25,16 +25,15 @@ def open_session(
     before = lock_attached(tx, guid)
     if isinstance(before, OffsiteError):
         return before
-    if attachment.rewinds(before, opening.session):
-        return attachment.rewound(mark_rewound(tx, before, now))
-    begin = attachment.taken_over if opening.take_over else attachment.opened
     try:
-        after = begin(before, opening.session.epoch, opening.nonce)
+        after = attachment.opened(before, opening)
     except OffsiteError as refusal:
         return refusal
     organizations.save(tx, replace(after, last_contact_time=now))
     _record(tx, before, after, opening, now)
-    return attachment.conflict() if after.attachment is Attachment.CONFLICT else after
+    if after.attachment is Attachment.CONFLICT:
+        return attachment.conflict()
+    return after if after.epoch > before.epoch or after == before else attachment.is_rewound(after)
 
 
 def enter(
@@ -76,7 +75,7 @@ def find_attached(tx: Transaction, guid: str) -> Organization:
 
 def mark_rewound(tx: Transaction, organization: Organization, now: datetime) -> Organization:
     """Note that this ledger is older than what it has told; its registration key is void."""
-    organization = replace(organization, attachment=Attachment.REWOUND, rewound_confirmed=False)
+    organization = attachment.rewound(organization)
     organizations.save(tx, organization)
     note_rewound(tx, organization.id, organization.settings.customer_guid, now)
     return organization
@@ -131,12 +130,23 @@ def _why_not(tx: Transaction, guid: str, organization: Organization | None) -> O
     return attachment.not_attached()
 
 
+_EVENTS = {
+    SessionKind.START: "session.opened",
+    SessionKind.TAKE_OVER: "session.taken_over",
+    SessionKind.RESYNC: "organization.resynced",
+}
+
+
 def _record(
     tx: Transaction, before: Organization, after: Organization, opening: Opening, now: datetime
 ) -> None:
     if before == after:
         return
-    kind = "session.taken_over" if opening.take_over else "session.opened"
+    found_rewound = after.attachment is Attachment.REWOUND
+    if found_rewound and before.attachment is not Attachment.REWOUND:
+        note_rewound(tx, after.id, after.settings.customer_guid, now)
+        return
+    kind = _EVENTS[opening.kind]
     if after.attachment is Attachment.CONFLICT:
         kind = "session.conflict_found"
     audit.record(

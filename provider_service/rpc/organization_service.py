@@ -13,7 +13,7 @@ from service_kit.database.engine import Database
 from service_kit.database.paging import PageRequest
 from service_kit.identity.identity import Identity
 from service_kit.server.context import Context
-from service_kit.validation import resource_id
+from service_kit.validation import filter_text, resource_id
 
 
 class OrganizationServicer(OrganizationServiceServicer):
@@ -47,7 +47,7 @@ class OrganizationServicer(OrganizationServiceServicer):
         page = await self.database.read(
             organizations.list_page,
             PageRequest(request.page_size, request.page_token),
-            name=request.name,
+            name=filter_text("name", request.name, 200),
             problems=request.problems,
             deactivated=request.show_deactivated,
             now=now(),

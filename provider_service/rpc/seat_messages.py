@@ -4,7 +4,7 @@ from datetime import datetime
 
 from offsite.provider.v1 import seat_service_pb2 as pb
 
-from provider_service.domain.attachment import Session
+from provider_service.domain.attachment import MOST_PARTS, Opening, Session, SessionKind
 from provider_service.domain.seat import Kind, Seat, SeatRequest, SeatState
 from provider_service.operations.resync import Part
 from service_kit.conversions import optional_timestamp, to_timestamp
@@ -16,6 +16,12 @@ MOST_EXCLUDED = 10_000
 DIGEST_BYTES = 32
 
 STATES = {state: pb.SeatState.Value(f"SEAT_STATE_{state.name}") for state in SeatState}
+SESSION_KINDS = {
+    pb.SESSION_KIND_UNSPECIFIED: SessionKind.START,
+    pb.SESSION_KIND_START: SessionKind.START,
+    pb.SESSION_KIND_TAKE_OVER: SessionKind.TAKE_OVER,
+    pb.SESSION_KIND_RESYNC: SessionKind.RESYNC,
+}
 STATE_OF_VALUE = {value: state for state, value in STATES.items()}
 # Why a row of the customer's set is not held; the exact reason is not on the wire.
 _REASONS = {
@@ -37,6 +43,20 @@ def to_message(seat: Seat) -> pb.Seat:
     )
 
 
+def to_opening(request: pb.OpenSessionRequest) -> Opening:
+    """A request to begin a session.
+
+    Raises:
+        InvalidArgument: a field is out of bounds.
+    """
+    checks = Checks()
+    if request.kind not in SESSION_KINDS:
+        checks.fail("kind", f"has no value {request.kind}")
+    checks.done()
+    session = Session(request.epoch, request.position)
+    return Opening(session, request.nonce, SESSION_KINDS[request.kind], request.resync_parts)
+
+
 def to_acquire(request: pb.AcquireSeatRequest, guid: str) -> SeatRequest:
     """A request to take a seat."""
     return SeatRequest(
@@ -46,6 +66,7 @@ def to_acquire(request: pb.AcquireSeatRequest, guid: str) -> SeatRequest:
         request.device_guid,
         request.device_name,
         request.generation,
+        request.acknowledged_generation,
     )
 
 
@@ -58,6 +79,7 @@ def to_release(request: pb.ReleaseSeatRequest, guid: str) -> SeatRequest:
         request.device_guid,
         "",
         request.generation,
+        request.acknowledged_generation,
     )
 
 
@@ -100,6 +122,7 @@ def to_part(request: pb.ResyncSeatsRequest, now: datetime) -> Part:
     """
     session = Session(request.epoch, request.position)
     checks = Checks()
+    checks.between("part", request.part, 1, MOST_PARTS)
     if len(request.seats) > LARGEST_PART:
         checks.fail("seats", f"must be at most {LARGEST_PART}")
         checks.done()
@@ -107,7 +130,7 @@ def to_part(request: pb.ResyncSeatsRequest, now: datetime) -> Part:
     revoked = frozenset(
         each.device_guid.lower() for each in request.seats if each.state == pb.SEAT_STATE_REVOKED
     )
-    return Part(session, seats, revoked, request.last)
+    return Part(session, seats, revoked, request.part)
 
 
 def _row(message: pb.ResyncSeat, checks: Checks, now: datetime) -> Seat:

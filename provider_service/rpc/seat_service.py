@@ -3,7 +3,7 @@
 from offsite.provider.v1 import seat_service_pb2 as pb
 from offsite.provider.v1.seat_service_pb2_grpc import SeatServiceServicer
 
-from provider_service.domain.attachment import Opening, Session
+from provider_service.domain.attachment import Session
 from provider_service.domain.seat import SeatRequest
 from provider_service.operations import credentials, reconciliation, resync, seats, sessions
 from provider_service.operations.seats import Served
@@ -11,6 +11,7 @@ from provider_service.rpc.seat_messages import (
     to_acquire,
     to_excluded,
     to_message,
+    to_opening,
     to_part,
     to_release,
     to_state,
@@ -22,7 +23,7 @@ from service_kit.errors import settled
 from service_kit.server.caller import current_peer
 from service_kit.server.context import Context
 from service_kit.server.first_start import Ground
-from service_kit.validation import resource_id
+from service_kit.validation import filter_text, resource_id
 
 
 class SeatServicer(SeatServiceServicer):
@@ -37,9 +38,7 @@ class SeatServicer(SeatServiceServicer):
     async def OpenSession(
         self, request: pb.OpenSessionRequest, context: Context
     ) -> pb.OpenSessionResponse:
-        opening = Opening(
-            Session(request.epoch, request.position), request.nonce, request.take_over
-        )
+        opening = to_opening(request)
         organization = settled(
             await self.database.run(sessions.open_session, current_peer(), opening, now())
         )
@@ -68,6 +67,7 @@ class SeatServicer(SeatServiceServicer):
     async def ListSeats(
         self, request: pb.ListSeatsRequest, context: Context
     ) -> pb.ListSeatsResponse:
+        Session(request.epoch, request.position)  # within bounds; any session may list
         page, position = await self.database.read(
             seats.list_of_customer,
             current_peer(),
@@ -99,12 +99,9 @@ class SeatServicer(SeatServiceServicer):
         self, request: pb.ResyncSeatsRequest, context: Context
     ) -> pb.ResyncSeatsResponse:
         time = now()
-        organization = settled(
-            await self.database.run(resync.take_part, current_peer(), to_part(request, time), time)
-        )
-        if not request.last:
-            return pb.ResyncSeatsResponse()
-        return pb.ResyncSeatsResponse(epoch=organization.epoch, position=organization.position)
+        part = to_part(request, time)
+        settled(await self.database.run(resync.take_part, current_peer(), part, time))
+        return pb.ResyncSeatsResponse()
 
     async def ListOrganizationSeats(
         self, request: pb.ListOrganizationSeatsRequest, context: Context
@@ -113,7 +110,7 @@ class SeatServicer(SeatServiceServicer):
             seats.list_page,
             resource_id("organization_id", request.organization_id),
             to_state(request.state),
-            request.device_name,
+            filter_text("device_name", request.device_name, 200),
             PageRequest(request.page_size, request.page_token),
         )
         return pb.ListOrganizationSeatsResponse(

@@ -174,7 +174,7 @@ def mark_rewound(tx: Transaction) -> int:
     statement = (
         update(table)
         .where(table.c.attachment != Attachment.DETACHED)
-        .values(attachment=Attachment.REWOUND, rewound_confirmed=True)
+        .values(attachment=Attachment.REWOUND, rewound_confirmed=True, resync_parts=0)
     )
     return tx.execute(statement).rowcount
 
@@ -286,7 +286,7 @@ def _to_row(organization: Organization) -> dict[str, object]:
     terms = organization.terms
     copied = (
         "id create_time state suspend_reason attachment rewound_confirmed epoch floor session_used "
-        "position seats_in_use seat_rows attach_time last_contact_time peer_version "
+        "resync_parts position seats_in_use seat_rows attach_time last_contact_time peer_version "
         "last_refused_guid last_refused_time version"
     )
     return {
@@ -339,6 +339,7 @@ def _from_row(row: Row[Any]) -> Organization:
         floor=values["floor"],
         session_nonces=tuple(values["session_nonces"]),
         session_used=values["session_used"],
+        resync_parts=values["resync_parts"],
         position=values["position"],
         seats_in_use=values["seats_in_use"],
         seat_rows=values["seat_rows"],

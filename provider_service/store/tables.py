@@ -36,6 +36,7 @@ organizations = Table(
     Column("floor", BigInteger, nullable=False),
     Column("session_nonces", JSON, nullable=False),
     Column("session_used", Boolean, nullable=False),
+    Column("resync_parts", Integer, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("seats_in_use", Integer, nullable=False),
     Column("seat_rows", Integer, nullable=False),

@@ -19,6 +19,7 @@ from service_kit.database.paging import PageRequest
 from service_kit.errors import FieldViolation, InvalidArgument
 from service_kit.ledger import access_tokens
 from service_kit.server.context import Context
+from service_kit.validation import filter_text
 
 _ROLES = {
     TokenRole.TOKEN_ROLE_OPERATOR: access_tokens.TokenRole.OPERATOR,
@@ -55,7 +56,9 @@ class TokenServicer(TokenServiceServicer):
     async def RevokeToken(
         self, request: RevokeTokenRequest, context: Context
     ) -> RevokeTokenResponse:
-        token = await self.database.run(access_tokens.revoke, request.name, now())
+        token = await self.database.run(
+            access_tokens.revoke, filter_text("name", request.name, 100), now()
+        )
         return RevokeTokenResponse(token=_to_proto(token))
 
 

@@ -1,13 +1,14 @@
 """Sessions, and what happens when a ledger or a deployment goes back in time."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
-from provider_service.domain.attachment import Session
+from provider_service.domain.attachment import Session, SessionKind
 from provider_service.domain.organization import Attachment
 from provider_service.domain.seat import Kind, Seat
-from provider_service.operations import resync, seats, sessions
+from provider_service.operations import restoring, resync, seats, sessions
 from provider_service.operations.resync import Part
 from service_kit.database.engine import Database
 from service_kit.database.paging import PageRequest
@@ -68,7 +69,7 @@ def test_a_takeover_supersedes_every_older_epoch(provider_database: Database) ->
     customer.open()
     with pytest.raises(Conflict):
         customer.open(epoch=copied)
-    customer.open(take_over=True)
+    customer.open(kind=SessionKind.TAKE_OVER)
     assert customer.organization.attachment is Attachment.ATTACHED
     with pytest.raises(Stale) as caught:
         customer.open(epoch=copied)
@@ -96,9 +97,58 @@ def rewind(customer: Customer) -> None:
     assert outcome.metadata["confirmed"] == "false"
 
 
-def send_part(customer: Customer, *rows: Seat, last: bool = True) -> object:
+def test_an_epoch_from_the_future_proves_that_the_ledger_went_back(
+    provider_database: Database,
+) -> None:
+    customer = Customer.attached(provider_database)
+    with pytest.raises(Conflict) as caught:
+        customer.open(epoch=customer.epoch + 1)
+    assert caught.value.reason is Reason.ATTACHMENT_REWOUND
+    assert customer.organization.attachment is Attachment.REWOUND
+
+
+def test_an_answered_generation_that_is_not_known_proves_that_the_ledger_went_back(
+    provider_database: Database,
+) -> None:
+    customer = Customer.attached(provider_database)
+    request = customer.request(Kind.ACQUIRE, devices(1)[0], 3)
+    outcome = customer.send(replace(request, acknowledged=2))[0]
+    assert isinstance(outcome, Conflict)
+    assert outcome.reason is Reason.ATTACHMENT_REWOUND
+    assert customer.organization.seats_in_use == 0
+
+
+def test_a_takeover_of_a_rewound_ledger_is_followed_by_a_resync(
+    provider_database: Database,
+) -> None:
+    customer = Customer.attached(provider_database)
+    old = customer.epoch
+    customer.open()
+    rewind(customer)
+    with pytest.raises(Conflict) as caught:
+        customer.open(epoch=old - 1 or 1, kind=SessionKind.START)
+    assert caught.value.reason in (Reason.ATTACHMENT_CONFLICT, Reason.ATTACHMENT_REWOUND)
+    epoch = customer.epoch
+    assert customer.open(epoch=old, kind=SessionKind.TAKE_OVER).epoch == epoch + 1
+    assert customer.organization.attachment is Attachment.REWOUND
+
+
+def test_a_resync_that_lacks_a_part_begins_again(provider_database: Database) -> None:
+    customer = Customer.attached(provider_database)
+    rewind(customer)
+    provider_database.run_sync(sessions.confirm_rewound, customer.organization_id, NOW)
+    settled(send_part(customer, row(devices(1)[0], 1, held=True)))
+    provider_database.run_sync(restoring.mark_restored, NOW)
+    refusal = send_part(customer, number=2)
+    assert isinstance(refusal, Conflict)
+    assert refusal.reason is Reason.ATTACHMENT_REWOUND
+    with pytest.raises(Conflict):
+        customer.open(kind=SessionKind.RESYNC, resync_parts=1)
+
+
+def send_part(customer: Customer, *rows: Seat, number: int = 1) -> object:
     revoked = frozenset(row.device_guid for row in rows if row.reason == Reason.SEAT_REVOKED)
-    part = Part(Session(customer.epoch, customer.position), rows, revoked, last)
+    part = Part(Session(customer.epoch, customer.position), rows, revoked, number)
     return customer.database.run_sync(resync.take_part, customer.guid, part, NOW)
 
 
@@ -143,14 +193,21 @@ def test_a_resync_grants_what_was_held_and_goes_beyond_both_sides(
         provider_database.run_sync(sessions.confirm_rewound, customer.organization_id, NOW)
     seen = customer.position
     rows = [row(known, 4000, held=True), row(newer, 1, held=True), row(gone, 2, held=False)]
-    settled(send_part(customer, *rows[:1], last=False))
-    settled(send_part(customer, *rows))
+    settled(send_part(customer, *rows[:1]))
+    settled(send_part(customer, *rows, number=2))
+    before, nonce = customer.epoch, str(uuid.uuid4())
+
+    def end() -> None:
+        kind = SessionKind.RESYNC
+        customer.open(epoch=before, nonce=nonce, kind=kind, resync_parts=2)
+
+    end()
     after = customer.organization
     assert (after.attachment, after.seats_in_use) == (Attachment.ATTACHED, 2)
     assert after.position == max(seen, after.position)
-    assert after.epoch == after.floor == customer.epoch + 1
+    assert after.epoch == after.floor == customer.epoch == before + 1
     assert provider_database.read_sync(master_license.get).seats_in_use == 2
-    settled(send_part(customer, *rows))
+    end()
     assert customer.organization == after
 
 

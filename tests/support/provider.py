@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from provider_service.domain.attachment import Opening, Peer, Session
+from provider_service.domain.attachment import Opening, Peer, Session, SessionKind
 from provider_service.domain.organization import Organization, Settings
 from provider_service.domain.quota import DiskQuota
 from provider_service.domain.registration_key import DEFAULT_LIFETIME
@@ -95,12 +95,16 @@ class Customer:
         return customer
 
     def open(
-        self, *, epoch: int | None = None, nonce: str = "", take_over: bool = False
+        self,
+        *,
+        epoch: int | None = None,
+        nonce: str = "",
+        kind: SessionKind = SessionKind.START,
+        resync_parts: int = 0,
     ) -> Organization:
         """Open a session and keep its epoch."""
-        opening = Opening(
-            Session(epoch or self.epoch, self.position), nonce or str(uuid.uuid4()), take_over
-        )
+        session = Session(epoch or self.epoch, self.position)
+        opening = Opening(session, nonce or str(uuid.uuid4()), kind, resync_parts)
         opened = settled(self.database.run_sync(sessions.open_session, self.guid, opening, NOW))
         self.epoch = opened.epoch
         return opened

@@ -83,7 +83,7 @@ def _create_devices() -> None:
         ["user_id", "name_key"],
         unique=True,
         sqlite_where=sa.text("deactivated IS 0"),
-        postgresql_where=sa.text("deactivated IS 0"),
+        postgresql_where=sa.text("deactivated IS false"),
     )
 
 

@@ -47,6 +47,7 @@ def _create_organizations() -> None:
         sa.Column("floor", sa.BigInteger, nullable=False),
         sa.Column("session_nonces", sa.JSON, nullable=False),
         sa.Column("session_used", sa.Boolean, nullable=False),
+        sa.Column("resync_parts", sa.Integer, nullable=False),
         sa.Column("position", sa.BigInteger, nullable=False),
         sa.Column("seats_in_use", sa.Integer, nullable=False),
         sa.Column("seat_rows", sa.Integer, nullable=False),
