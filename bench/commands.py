@@ -17,6 +17,7 @@ from bench.table import Row
 from service_kit.client.dial import open_channel
 
 ROUNDS = 7
+SECONDS = 30  # that anything here may take
 COMMAND = "import sys; sys.argv[0] = 'x'; from customer_service.cli import main; main()"
 
 
@@ -49,7 +50,7 @@ async def _call(provider: Process, customer: Process) -> float:
             registration_key=key,
         )
         begin = time.perf_counter()
-        attached = await storages.AttachStorage(request)
+        attached = await storages.AttachStorage(request, timeout=SECONDS)
         seconds = time.perf_counter() - begin
     await _detach(customer, attached.storage.id)
     return seconds
@@ -61,7 +62,9 @@ async def _command(provider: Process, customer: Process) -> float:
     where = ["--name", "Offsite", "--hostname", provider.address, "--guid", provider.guid]
     command = [sys.executable, "-c", COMMAND, *options, "storage", "attach", *where]
     begin = time.perf_counter()
-    done = subprocess.run(command, input=key, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, input=key, capture_output=True, text=True, check=True, timeout=SECONDS
+    )
     seconds = time.perf_counter() - begin
     await _detach(customer, done.stdout.strip())
     return seconds
@@ -92,7 +95,7 @@ async def _key(provider: Process, customer: Process) -> str:
 async def _detach(customer: Process, storage_id: str) -> None:
     async with _at(customer) as channel:
         request = storage_pb.DetachStorageRequest(storage_id=storage_id)
-        await StorageServiceStub(channel).DetachStorage(request)
+        await StorageServiceStub(channel).DetachStorage(request, timeout=SECONDS)
 
 
 def _at(process: Process) -> grpc.aio.Channel:
@@ -102,5 +105,5 @@ def _at(process: Process) -> grpc.aio.Channel:
 
 def _seconds(command: list[str]) -> float:
     begin = time.perf_counter()
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, timeout=SECONDS)
     return time.perf_counter() - begin

@@ -10,6 +10,9 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.empty_pb2 import DESCRIPTOR as EMPTY
 
 from service_kit import logs
 from service_kit.clock import now
@@ -19,8 +22,9 @@ from service_kit.server.first_start import first_start
 from service_kit.server.process import RpcService, Server
 from service_kit.settings import ServerSettings
 
-GUARDED = "offsite.bench.Guarded"
-BARE = "offsite.bench.Bare"
+PACKAGE = "offsite.bench"
+GUARDED = f"{PACKAGE}.Guarded"
+BARE = f"{PACKAGE}.Bare"
 
 
 async def empty(request: bytes, context: Any) -> bytes:
@@ -30,13 +34,26 @@ async def empty(request: bytes, context: Any) -> bytes:
 
 def add(name: str, server: grpc.aio.Server) -> None:
     """Add a service of one empty method."""
-    methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {"Call": grpc.unary_unary_rpc_method_handler(empty)}
+    methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+        "Call": grpc.unary_unary_rpc_method_handler(empty)
+    }
     server.add_registered_method_handlers(name, methods)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
 
 
+def describe() -> None:
+    """Make the services known to this process as a compiled proto would: servers look them up."""
+    file = FileDescriptorProto(name="bench.proto", package=PACKAGE, dependency=[EMPTY.name])
+    for name in (GUARDED, BARE):
+        service = file.service.add(name=name.removeprefix(f"{PACKAGE}."))
+        empty_type = ".google.protobuf.Empty"
+        service.method.add(name="Call", input_type=empty_type, output_type=empty_type)
+    descriptor_pool.Default().AddSerializedFile(file.SerializeToString())
+
+
 async def main(folder: Path) -> None:
     """Serve both, and write where to `folder`."""
+    describe()
     settings = ServerSettings.make(
         "bench", data=folder, grpc="127.0.0.1:0", https="127.0.0.1:0", log_format="json"
     )

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 IN_FLIGHT = 64
+SECONDS = 60  # that a round may take
 
 
 async def rate(call: Callable[[Any], Awaitable[Any]], requests: Iterable[Any]) -> float:
@@ -20,5 +21,6 @@ async def rate(call: Callable[[Any], Awaitable[Any]], requests: Iterable[Any]) -
             count += 1
 
     begin = time.perf_counter()
-    await asyncio.gather(*(one_after_another() for _ in range(IN_FLIGHT)))
+    async with asyncio.timeout(SECONDS):
+        await asyncio.gather(*(one_after_another() for _ in range(IN_FLIGHT)))
     return count / (time.perf_counter() - begin)

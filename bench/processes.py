@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 from offsite.common.v1.server_service_pb2 import GetServerIdentityRequest
@@ -18,33 +18,76 @@ from service_kit.client.dial import open_channel
 from service_kit.identity.identity import Identity
 from tests.support.ports import free_port
 
+READY_SECONDS = 60
+STOP_SECONDS = 30
+_SHOWN_LINES = 20
+
+
+class Child:
+    """A process of ours with a log, which tells why when it fails."""
+
+    def __init__(self, command: Sequence[str | Path], log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log
+        self.begin = time.perf_counter()
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(command, stdout=out, stderr=out)
+
+    async def written(self, file: Path) -> None:
+        """Wait until it has written a file.
+
+        Raises:
+            RuntimeError: it has ended instead.
+            TimeoutError: it has done neither.
+        """
+        async with asyncio.timeout(READY_SECONDS):
+            while not file.exists():
+                if self.process.poll() is not None:
+                    raise RuntimeError(f"process {self.process.pid} has ended")
+                await asyncio.sleep(0.005)
+
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """Drain and end it at the end; an error meanwhile carries what it logged last."""
+        try:
+            yield
+        except BaseException as error:
+            lines = self.log.read_text().splitlines()[-_SHOWN_LINES:]
+            error.add_note("\n".join([f"{self.log} ends with:", *lines]))
+            raise
+        finally:
+            self._stop()
+
+    def _stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
 
 class Process:
-    """A running server."""
+    """A running server. Replicas share a data folder."""
 
     def __init__(self, program: str, data: Path, *options: str) -> None:
         self.data = data
-        self.address = f"127.0.0.1:{free_port()}"
-        data.mkdir(parents=True, exist_ok=True)
-        self.log = data / "server.log"
+        port = free_port()
+        self.address = f"127.0.0.1:{port}"
         package = program.removeprefix("offsite-") + "_service.cli"
         command = [sys.executable, "-m", package, "serve", "--data", str(data)]
         command += ["--grpc", self.address, "--https", f"127.0.0.1:{free_port()}"]
         command += ["--log-format", "json", *options]
-        self.begin = time.perf_counter()
-        with self.log.open("wb") as log:
-            self.child = subprocess.Popen(command, stdout=log, stderr=log)
+        self.child = Child(command, data / f"{port}.log")
 
     async def ready(self) -> float:
         """Wait until it answers; seconds since its start."""
-        async with asyncio.timeout(60):
-            while not (self.data / "operator.token").exists():
-                self._check()
-                await asyncio.sleep(0.005)
-            async with open_channel(self.address, self.guid, self.identity.ca_pem) as channel:
-                request = GetServerIdentityRequest()
-                await ServerServiceStub(channel).GetServerIdentity(request, wait_for_ready=True)
-        return time.perf_counter() - self.begin
+        await self.child.written(self.data / "operator.token")
+        async with open_channel(self.address, self.guid, self.identity.ca_pem) as channel:
+            await ServerServiceStub(channel).GetServerIdentity(
+                GetServerIdentityRequest(), wait_for_ready=True, timeout=READY_SECONDS
+            )
+        return time.perf_counter() - self.child.begin
 
     @property
     def identity(self) -> Identity:
@@ -63,28 +106,17 @@ class Process:
 
     def resident_bytes(self) -> int:
         """Memory in use, by the kernel's account."""
-        pages = int(Path(f"/proc/{self.child.pid}/statm").read_text().split()[1])
+        pages = int(Path(f"/proc/{self.child.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
-
-    def stop(self) -> None:
-        """Drain and end it."""
-        self.child.send_signal(signal.SIGTERM)
-        self.child.wait(30)
-
-    def _check(self) -> None:
-        if self.child.poll() is not None:
-            raise RuntimeError(self.log.read_text())
 
 
 @contextlib.asynccontextmanager
 async def running(program: str, data: Path, *options: str) -> AsyncIterator[Process]:
     """A server that is ready; it ends at the end."""
     process = Process(program, data, *options)
-    try:
+    with process.child.ending():
         await process.ready()
         yield process
-    finally:
-        process.stop()
 
 
 @contextlib.contextmanager

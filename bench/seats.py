@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import hashlib
 import sqlite3
-import subprocess
 import sys
 import time
 import uuid
@@ -27,7 +26,7 @@ from offsite.provider.v1.seat_service_pb2_grpc import SeatServiceStub
 
 from bench import floors
 from bench.load import rate
-from bench.processes import Process, folder, running
+from bench.processes import Child, Process, folder, running
 from bench.table import Row, ratio
 from service_kit.client.dial import open_channel
 from service_kit.clock import now
@@ -98,12 +97,9 @@ class Floors:
     @contextlib.asynccontextmanager
     async def running(cls, data: Path) -> AsyncIterator["Floors"]:
         """Start the process of `bench.floors`."""
-        data.mkdir(parents=True)
-        with (data / "log").open("wb") as log:
-            child = subprocess.Popen([sys.executable, "-m", "bench.floors", data], stdout=log)
-        try:
-            while not (data / "ready").exists():
-                await asyncio.sleep(0.05)
+        child = Child([sys.executable, "-m", "bench.floors", data], data / "log")
+        with child.ending():
+            await child.written(data / "ready")
             guid, guarded, bare = (data / "ready").read_text().split()
             identity = Identity.load(data / "identity.pem")
             token = peer_token.issue(Identity.create(), guid, now())
@@ -112,9 +108,6 @@ class Floors:
                 open_channel(bare, guid, identity.ca_pem, lambda: token) as other,
             ):
                 yield cls(_method(one, floors.GUARDED), _method(other, floors.BARE))
-        finally:
-            child.kill()
-            child.wait()
 
 
 def _method(channel: grpc.aio.Channel, service: str) -> Any:
@@ -197,30 +190,22 @@ async def reconcile() -> list[Row]:
 async def two_replicas() -> list[Row]:
     """Two replicas on one PostgreSQL against one; client, servers and database share the cores."""
     with folder() as place, _postgresql() as url:
-        shared = ("--database", url, "--identity", str(place / "identity.pem"))
-        async with running("offsite-provider", place / "a", *shared) as one:
-            alone = []
-            async with customer_of(one) as first:
-                for _ in range(ROUNDS):
-                    alone.append(await rate(first.acquire, first.requests()))
-            async with running("offsite-provider", place / "b", *shared) as other:
-                together = await _both(one, other)
-    return [ratio("AcquireSeat, two replicas to one, PostgreSQL", together, alone, None)]
-
-
-async def _both(one: Process, other: Process) -> list[float]:
-    rates = []
-    async with customer_of(one) as first, customer_of(other) as second:
-        for _ in range(ROUNDS):
-            rates.append(
-                sum(
-                    await asyncio.gather(
-                        rate(first.acquire, first.requests(CALLS // 2)),
-                        rate(second.acquire, second.requests(CALLS // 2)),
-                    )
+        shared = (place / "data", "--database", url)
+        async with (
+            running("offsite-provider", *shared) as one,
+            running("offsite-provider", *shared) as other,
+            customer_of(one) as first,
+            customer_of(other) as second,
+        ):
+            alone, together = [], []
+            for _ in range(ROUNDS):
+                alone.append(await rate(first.acquire, first.requests()))
+                halves = (
+                    rate(first.acquire, first.requests(CALLS // 2)),
+                    rate(second.acquire, second.requests(CALLS // 2)),
                 )
-            )
-    return rates
+                together.append(sum(await asyncio.gather(*halves)))
+    return [ratio("AcquireSeat, two replicas to one, PostgreSQL", together, alone, None)]
 
 
 @contextlib.asynccontextmanager
@@ -239,6 +224,8 @@ async def _filled(data: Path, held: int) -> AsyncIterator[tuple[Process, Custome
             )
             ledger.execute("UPDATE organizations SET seats_in_use = ?, seat_rows = ?", (held, held))
             ledger.execute("UPDATE license SET seats_in_use = ?", (held,))
+        # Else the server's next commit would move all of it from the log to the file.
+        ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         ledger.close()
         yield provider, customer
 

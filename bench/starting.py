@@ -17,12 +17,10 @@ async def start() -> list[Row]:
         for _ in range(ROUNDS):
             with folder() as place:
                 process = Process(program, place / "data")
-                try:
+                with process.child.ending():
                     seconds.append(await process.ready())
                     await asyncio.sleep(1)  # what a start allocates for a moment is given back
                     resident.append(process.resident_bytes() / 1e6)
-                finally:
-                    process.stop()
         rows.append(Row(f"{program}: start to ready", statistics.median(seconds), "s", at_most=1.5))
         rows.append(Row(f"{program}: memory idle", statistics.median(resident), "MB", at_most=150))
     return rows

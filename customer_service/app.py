@@ -1,7 +1,6 @@
 """The customer's composition root: settings in, a running server out."""
 
 import uuid
-from pathlib import Path
 
 from offsite.common.v1.server_service_pb2 import ServerKind
 from offsite.customer.v1.destination_service_pb2_grpc import (
@@ -26,12 +25,10 @@ from customer_service.rpc.storages import StorageServicer
 from customer_service.rpc.users import UserServicer
 from service_kit.clock import now
 from service_kit.common_services import common_services
-from service_kit.database import backup as backups
-from service_kit.database import migrate as migrations
-from service_kit.database.backup_file import Manifest
-from service_kit.database.engine import Database, Transaction
+from service_kit.database.engine import Transaction
 from service_kit.server.access import COMMON_ACCESS
 from service_kit.server.first_start import Ground, first_start
+from service_kit.server.maintenance import Maintenance
 from service_kit.server.process import Loop, RpcService, Server, run_server
 from service_kit.settings import ServerSettings
 
@@ -79,48 +76,10 @@ def serve(settings: ServerSettings, organization: str = "Company") -> None:
     run_server(settings, lambda settings: build(settings, organization))
 
 
-def migrate(settings: ServerSettings) -> None:
-    """Bring the ledger to this program's schema.
-
-    Raises:
-        Conflict: SCHEMA_NEWER or DATA_IN_USE.
-    """
-    database = Database(settings.database)
-    try:
-        migrations.migrate(database, MIGRATIONS)
-    finally:
-        database.dispose()
-
-
-def backup(settings: ServerSettings, file: Path) -> Manifest:
-    """Write ledger and identity to one file, also while a server runs."""
-    database = Database(settings.database, read_only=True)
-    try:
-        return backups.backup(database, kind=KIND, identity=settings.identity, file=file, now=now())
-    finally:
-        database.dispose()
-
-
-def restore(settings: ServerSettings, file: Path, force: bool) -> Manifest:
-    """Bring ledger and identity back; the next start opens new sessions and compares the ledgers.
-
-    Raises:
-        Conflict: there is data already and not `force`, a server runs, or the file is no backup.
-    """
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = Database(settings.database)
-    try:
-        return backups.restore(
-            database,
-            kind=KIND,
-            migrations=MIGRATIONS,
-            identity=settings.identity,
-            file=file,
-            after_restore=lambda tx: sessions.forget_sessions(tx, now()),
-            force=force,
-        )
-    finally:
-        database.dispose()
+_MAINTENANCE = Maintenance(KIND, MIGRATIONS, sessions.forget_sessions)
+migrate = _MAINTENANCE.migrate
+backup = _MAINTENANCE.backup
+restore = _MAINTENANCE.restore
 
 
 def _ensure_root_and_local(tx: Transaction, organization: str) -> None:

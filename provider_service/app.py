@@ -1,7 +1,5 @@
 """The provider's composition root: settings in, a running server out."""
 
-from pathlib import Path
-
 from offsite.common.v1.server_service_pb2 import ServerKind
 from offsite.provider.v1.attachment_service_pb2_grpc import add_AttachmentServiceServicer_to_server
 from offsite.provider.v1.organization_service_pb2_grpc import (
@@ -17,15 +15,11 @@ from provider_service.rpc.organization_service import OrganizationServicer
 from provider_service.rpc.seat_service import SeatServicer
 from provider_service.rpc.terms_service import TermsServicer
 from service_kit import logs
-from service_kit.clock import now
 from service_kit.common_services import common_services
-from service_kit.database import backup as backups
-from service_kit.database import migrate as migrations
-from service_kit.database.backup_file import Manifest
 from service_kit.database.batching import Batcher
-from service_kit.database.engine import Database
 from service_kit.server.access import COMMON_ACCESS
 from service_kit.server.first_start import Ground, first_start
+from service_kit.server.maintenance import Maintenance
 from service_kit.server.process import RpcService, Server, run_server
 from service_kit.settings import ServerSettings
 
@@ -85,48 +79,10 @@ def serve(settings: ServerSettings) -> None:
     run_server(settings, build)
 
 
-def migrate(settings: ServerSettings) -> None:
-    """Bring the ledger to this program's schema.
-
-    Raises:
-        Conflict: SCHEMA_NEWER or DATA_IN_USE.
-    """
-    database = Database(settings.database)
-    try:
-        migrations.migrate(database, MIGRATIONS)
-    finally:
-        database.dispose()
-
-
-def backup(settings: ServerSettings, file: Path) -> Manifest:
-    """Write ledger and identity to one file, also while a server runs."""
-    database = Database(settings.database, read_only=True)
-    try:
-        return backups.backup(database, kind=KIND, identity=settings.identity, file=file, now=now())
-    finally:
-        database.dispose()
-
-
-def restore(settings: ServerSettings, file: Path, force: bool) -> Manifest:
-    """Bring ledger and identity back; every attachment is then rewound until its customer resyncs.
-
-    Raises:
-        Conflict: there is data already and not `force`, a server runs, or the file is no backup.
-    """
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = Database(settings.database)
-    try:
-        return backups.restore(
-            database,
-            kind=KIND,
-            migrations=MIGRATIONS,
-            identity=settings.identity,
-            file=file,
-            after_restore=lambda tx: restoring.mark_restored(tx, now()),
-            force=force,
-        )
-    finally:
-        database.dispose()
+_MAINTENANCE = Maintenance(KIND, MIGRATIONS, restoring.mark_restored)
+migrate = _MAINTENANCE.migrate
+backup = _MAINTENANCE.backup
+restore = _MAINTENANCE.restore
 
 
 def _measure(ground: Ground) -> None:

@@ -43,7 +43,8 @@ def adopt(
         if row.device_guid not in known:
             name = _free_name(row)
             devices.create(tx, Device(row.device_guid, name, user_id, now))
-        held = Seat(storage_id, row.device_guid, row.generation, SeatState.HELD, now)
+        asked = Seat(storage_id, row.device_guid, row.generation, SeatState.ACQUIRING, now)
+        held = asked.answered(SeatState.HELD, now)
         before = seats.lock(tx, storage_id, row.device_guid)
         newly = not seats.using_among(tx, [row.device_guid])
         seats.put(tx, before, held)

@@ -57,11 +57,16 @@ def status_of(app: App, tokens: Sequence[str]) -> int:
     except OffsiteError as error:
         output.fail(error.message, error.advice)
         return _status(error)
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; Python would complain of it at exit
         return DONE
+    except Exception as error:  # a fault of this program: still two lines, never a traceback
+        output.fail(
+            f"{type(error).__name__}: {error}", "This is a fault of the program: report it."
+        )
+        return REFUSED
+    except KeyboardInterrupt:
+        return 130
     return DONE
 
 

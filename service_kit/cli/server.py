@@ -88,7 +88,7 @@ def restore(
         Replace the ledger and identity that are there.
     """
     done = service().restore(settings(database=database, identity=identity), file, force)
-    output.line(f"Server {done.guid} is as it was at {done.create_time:%Y-%m-%d %H:%M} UTC.")
+    output.line(f"Server {done.guid} is as it was at {done.create_time}.")
 
 
 def health() -> None:

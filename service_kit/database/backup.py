@@ -126,6 +126,7 @@ class _Target:
         dump.drop_everything(tx)
 
     def _write_identity(self) -> None:
+        self._keep_other_identity()
         temporary = self.identity.with_name(f".{self.identity.name}.{secrets.token_hex(8)}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as output:
@@ -134,6 +135,12 @@ class _Target:
             os.fsync(descriptor)
         temporary.replace(self.identity)
         backup_file.sync_folder(self.identity.parent)
+
+    def _keep_other_identity(self) -> None:
+        """A key is never thrown away: were the commit to fail, it would be the old ledger's."""
+        if self.identity.exists() and self.identity.read_bytes() != self.pem:
+            kept = f"{self.identity.name}.replaced-{secrets.token_hex(4)}"
+            os.link(self.identity, self.identity.with_name(kept))
 
 
 def _dump(tx: Transaction, folder: Path) -> tuple[str, dict[str, int]]:

@@ -81,6 +81,12 @@ def _make_operator_token(database: Database, file: Path) -> None:
     log.info("operator_token.created", file=str(file))
 
 
+def renew_operator_token(tx: Transaction, file: Path) -> None:
+    """Give the operator's token a new secret: the old one's file was not in the backup."""
+    _, secret = access_tokens.renew(tx, OPERATOR, now())
+    _write(file, f"{secret}\n".encode(), 0o600)
+
+
 def _write(file: Path, content: bytes, mode: int) -> None:
     """Replace a file as a whole: a reader sees the old content or the new."""
     scratch = file.with_name(f".{file.name}.{os.getpid()}")

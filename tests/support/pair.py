@@ -186,9 +186,9 @@ async def pair_of(
     folder: Path, databases: tuple[str | None, str | None] = (None, None), **overrides: Any
 ) -> AsyncIterator[Pair]:
     """A running pair with its data below a folder, its ledgers there too unless URLs are given."""
-    at_provider, at_customer = ({**overrides, "database": each} for each in databases)
-    provider = local_settings("offsite-provider", folder / "provider", **at_provider)
-    customer = local_settings("offsite-customer", folder / "customer", **at_customer)
+    theirs, ours = ({**overrides, "database": each} for each in databases)
+    provider = local_settings("offsite-provider", folder / "provider", **theirs)
+    customer = local_settings("offsite-customer", folder / "customer", **ours)
     async with (
         running(provider_service.app.build, provider) as p,
         running(customer_service.app.build, customer) as c,

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 import pytest
-from offsite.common.v1.audit_service_pb2 import AuditFilter, ListAuditEventsRequest
-from offsite.common.v1.audit_service_pb2_grpc import AuditServiceStub
 from offsite.customer.v1 import storage_service_pb2 as storage_pb
 from offsite.provider.v1 import attachment_service_pb2 as attachment_pb
 from offsite.provider.v1 import organization_service_pb2 as organization_pb
@@ -26,6 +24,7 @@ from service_kit.identity.guid import guid_of
 from service_kit.identity.identity import Identity
 from service_kit.reasons import Reason
 from tests.support import forged
+from tests.support.audit import events
 from tests.support.fault_proxy import FAULTS, Fault, tcp_proxy
 from tests.support.impostor import impostor
 from tests.support.pair import Pair, pair_behind_proxy, pair_of
@@ -58,11 +57,6 @@ async def attacking(pair: Pair, token: str) -> AsyncIterator["AttachmentServiceA
 async def _attached_storages(pair: Pair) -> list[str]:
     answer = await pair.storages.ListStorages(storage_pb.ListStoragesRequest(show_detached=True))
     return [each.name for each in answer.storages if each.type != storage_pb.STORAGE_TYPE_LOCAL]
-
-
-async def _audit(channel: grpc.aio.Channel, kind: str) -> list[Any]:
-    request = ListAuditEventsRequest(filter=AuditFilter(kind=kind))
-    return list((await AuditServiceStub(channel).ListAuditEvents(request)).events)
 
 
 # --- who answers
@@ -124,8 +118,8 @@ async def test_a_stolen_key_is_useless_to_another_server(pair: Pair) -> None:
     organization = await pair.organization()
     assert organization.attachment_state == DETACHED
     assert organization.last_refused_guid == thief.guid
-    events = await _audit(pair.at_provider, "registration_key.refused")
-    assert {(each.subject, each.organization_id) for each in events} == {
+    told = await events(pair.at_provider, "registration_key.refused")
+    assert {(each.subject, each.organization_id) for each in told} == {
         (thief.guid, pair.organization_id),
         (thief.guid, ""),
     }
@@ -283,7 +277,7 @@ async def test_a_hundred_parallel_attaches_make_one_attachment(pair: Pair) -> No
         answers = await asyncio.gather(*(stub.Attach(request) for stub in stubs * 10))
     assert {each.epoch for each in answers} == {1}
     assert len({each.SerializeToString(deterministic=True) for each in answers}) == 1
-    assert len(await _audit(pair.at_provider, "organization.attached")) == 1
+    assert len(await events(pair.at_provider, "organization.attached")) == 1
     assert (await pair.organization()).attachment_state == ATTACHED
 
 
@@ -297,7 +291,7 @@ async def test_parallel_attaches_at_the_customer_make_one_storage(pair: Pair) ->
     assert len(await _attached_storages(pair)) == 1
     states = {each.storage.state for each in answers if not isinstance(each, BaseException)}
     assert states <= {storage_pb.STORAGE_STATE_ATTACHED, storage_pb.STORAGE_STATE_ATTACHING}
-    assert len(await _audit(pair.at_provider, "organization.attached")) == 1
+    assert len(await events(pair.at_provider, "organization.attached")) == 1
 
 
 STEPS = [
@@ -366,7 +360,7 @@ async def test_an_attach_survives_any_fault_at_any_step(tmp_path: Path, step: st
             while proxy.held:
                 await proxy.deliver()
             await _uses(pair)
-            attached = await _audit(pair.at_provider, "organization.attached")
+            attached = await events(pair.at_provider, "organization.attached")
             assert len(attached) == 1, fault
             assert (await pair.storage()).state == storage_pb.STORAGE_STATE_ATTACHED, fault
             assert (await pair.organization()).attachment_state == ATTACHED, fault

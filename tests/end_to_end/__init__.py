@@ -1,0 +1,1 @@
+"""Whole servers, run as a user runs them."""
