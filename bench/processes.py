@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 from offsite.common.v1.server_service_pb2 import GetServerIdentityRequest
@@ -33,15 +35,15 @@ class Child:
         with log.open("wb") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=out)
 
-    async def written(self, file: Path) -> None:
-        """Wait until it has written a file.
+    async def until(self, done: Callable[[], bool]) -> None:
+        """Wait for something that it does.
 
         Raises:
             RuntimeError: it has ended instead.
             TimeoutError: it has done neither.
         """
         async with asyncio.timeout(READY_SECONDS):
-            while not file.exists():
+            while not done():
                 if self.process.poll() is not None:
                     raise RuntimeError(f"process {self.process.pid} has ended")
                 await asyncio.sleep(0.005)
@@ -72,22 +74,28 @@ class Process:
 
     def __init__(self, program: str, data: Path, *options: str) -> None:
         self.data = data
-        port = free_port()
-        self.address = f"127.0.0.1:{port}"
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
         package = program.removeprefix("offsite-") + "_service.cli"
         command = [sys.executable, "-m", package, "serve", "--data", str(data)]
         command += ["--grpc", self.address, "--https", f"127.0.0.1:{free_port()}"]
         command += ["--log-format", "json", *options]
-        self.child = Child(command, data / f"{port}.log")
+        self.child = Child(command, data / f"{self.port}.log")
 
     async def ready(self) -> float:
         """Wait until it answers; seconds since its start."""
-        await self.child.written(self.data / "operator.token")
+        await self.child.until((self.data / "operator.token").exists)
+        # A channel that found nobody would try again only after a second.
+        await self.child.until(self._listens)
         async with open_channel(self.address, self.guid, self.identity.ca_pem) as channel:
             await ServerServiceStub(channel).GetServerIdentity(
                 GetServerIdentityRequest(), wait_for_ready=True, timeout=READY_SECONDS
             )
         return time.perf_counter() - self.child.begin
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     @property
     def identity(self) -> Identity:
@@ -103,6 +111,12 @@ class Process:
     def token(self) -> str:
         """The operator's token."""
         return (self.data / "operator.token").read_text().strip()
+
+    def peak_bytes(self) -> int:
+        """The most memory that it has had in use, by the kernel's account."""
+        status = Path(f"/proc/{self.child.process.pid}/status").read_text()
+        (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+        return int(kilobytes) * 1024
 
     def resident_bytes(self) -> int:
         """Memory in use, by the kernel's account."""

@@ -99,7 +99,7 @@ class Floors:
         """Start the process of `bench.floors`."""
         child = Child([sys.executable, "-m", "bench.floors", data], data / "log")
         with child.ending():
-            await child.written(data / "ready")
+            await child.until((data / "ready").exists)
             guid, guarded, bare = (data / "ready").read_text().split()
             identity = Identity.load(data / "identity.pem")
             token = peer_token.issue(Identity.create(), guid, now())
@@ -181,7 +181,7 @@ async def reconcile() -> list[Row]:
             before, begin = provider.resident_bytes(), time.perf_counter()
             answer = await customer.stub.ReconcileSeats(request, timeout=60)
             seconds = time.perf_counter() - begin
-            added = (provider.resident_bytes() - before) / 1e6
+            added = (provider.peak_bytes() - before) / 1e6
     assert answer.matches, "the digests differ"
     work = "ReconcileSeats, 1,000,000 seats, no difference"
     return [Row(work, seconds, "s"), Row(f"{work}: memory added", added, "MB", at_most=50)]

@@ -44,22 +44,22 @@ async def send(database: Database, dial: Dial, seat: Seat) -> bool:
         return False
     try:
         provider = await dial(storage)
-        await _exchange(database, provider, storage, seat, name)
+        return await _exchange(database, provider, storage, seat, name)
     except OffsiteError as error:
         await database.run(outcomes.failed, seat, error, clock())
-    return True
+        return True
 
 
 async def _exchange(
     database: Database, provider: Provider, storage: Storage, seat: Seat, name: str
-) -> None:
+) -> bool:
     """Send under the present epoch; where another replica has begun a newer one, under that.
 
     Where nobody here has, there is another deployment: opening a session finds it out. The change
     then waits until both ledgers were compared.
     """
     try:
-        await _request(database, provider, storage, seat, name)
+        return await _request(database, provider, storage, seat, name)
     except OffsiteError as error:
         if error.reason != Reason.STALE_EPOCH:
             raise
@@ -67,18 +67,19 @@ async def _exchange(
         if moved.epoch == storage.epoch:
             await sessions.open_session(database, provider, storage.id)
         elif moved.compared:
-            await _request(database, provider, moved, seat, name)
+            return await _request(database, provider, moved, seat, name)
+        return False
 
 
 async def _request(
     database: Database, provider: Provider, storage: Storage, seat: Seat, name: str
-) -> None:
+) -> bool:
     session = Session(storage.epoch, storage.position)
     if seat.kind is Kind.ACQUIRE:
         answer = await provider.acquire(session, seat, name)
     else:
         answer = await provider.release(session, seat)
-    await database.run(outcomes.answered, seat, session.epoch, answer, clock())
+    return await database.run(outcomes.answered, seat, session.epoch, answer, clock())
 
 
 def _where(tx: Transaction, seat: Seat) -> tuple[Storage, str]:

@@ -34,18 +34,19 @@ ATTACHMENT_STATES = {
 }
 
 
-def answered(tx: Transaction, sent: Seat, epoch: int, answer: SeatAnswer, now: datetime) -> None:
+def answered(tx: Transaction, sent: Seat, epoch: int, answer: SeatAnswer, now: datetime) -> bool:
     """Record the answer to a change, unless a newer change has replaced it.
 
-    An answer of an older session says nothing of the present one: the change is sent again.
+    False: it is of an older session and says nothing of the present one; the change is sent again.
     """
     if storages.lock(tx, sent.storage_id).epoch != epoch:
-        return
+        return False
     storages.hear(tx, sent.storage_id, answer.position, now)
     row = _still(tx, sent)
     if row is not None:
         state = answer.state if sent.kind is Kind.ACQUIRE else SeatState.NONE
         seats.save(tx, row.answered(state, now))
+    return True
 
 
 def failed(tx: Transaction, sent: Seat, error: OffsiteError, now: datetime) -> None:

@@ -15,6 +15,8 @@ def writer(url: URL, pool_size: int) -> Engine:
         max_overflow=0,
         # After a restart of PostgreSQL the first calls would otherwise fail on dead connections.
         pool_pre_ping=True,
+        # Of a database in SQL_ASCII, text would come as bytes.
+        connect_args={"client_encoding": "utf8"},
     )
 
 

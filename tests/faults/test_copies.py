@@ -13,13 +13,10 @@ from offsite.provider.v1 import seat_service_pb2 as seat_pb
 
 import customer_service.app
 import provider_service.app
-from service_kit.errors import OffsiteError
 from service_kit.identity.identity import Identity
-from service_kit.reasons import Reason
 from tests.support.audit import events
 from tests.support.ledgers import Ledgers
 from tests.support.pair import Pair
-from tests.support.refusals import refusal
 from tests.support.sites import Site, Sites, attached_sites
 from tests.support.waiting import eventually
 
@@ -98,8 +95,8 @@ async def test_a_clone_is_found_out_and_an_operator_decides(sites: Sites, tmp_pa
         assert device.id in ledgers.provider.live
         storage = await _found_out(twin, CONFLICT)
         assert storage.advice
-        with_clone = await refusal(twin.use(await twin.device("laptop-3")))
-        assert with_clone.reason is Reason.STORAGE_NOT_ATTACHED
+        waits = await twin.use(await twin.device("laptop-3"))
+        assert waits.destination.state == twin.ACQUIRING
     finally:
         await clone.stop()
 
@@ -224,13 +221,13 @@ async def test_a_provider_put_back_in_silence_waits_for_its_operator(
     await sites.restart(sites.provider)
     await _found_out(sites.pair, REWOUND)
     third = await sites.pair.device("laptop-3")
-    waits = await refusal(sites.pair.use(third))
-    assert waits.reason is Reason.STORAGE_NOT_ATTACHED
+    waits = await sites.pair.use(third)
+    assert waits.destination.state == sites.pair.ACQUIRING
     await sites.pair.organizations.ConfirmRewound(
         organization_pb.ConfirmRewoundRequest(organization_id=sites.pair.organization_id)
     )
     ledgers = await _equal(sites)
-    assert set(ledgers.provider.live) == {first.id, second.id}
+    assert set(ledgers.provider.live) == {first.id, second.id, third.id}
 
 
 async def test_held_seats_come_back_above_the_limits(tmp_path: Path) -> None:
@@ -286,7 +283,8 @@ async def test_a_provider_with_a_new_identity_is_attached_again(sites: Sites) ->
     await sites.provider.stop()
     _new_identity(sites.provider)
     await sites.restart(sites.provider)
-    assert (await _refused_contact(sites)).reason is Reason.PEER_IDENTITY_MISMATCH
+    waiting = await sites.pair.device("laptop-2")
+    assert (await sites.pair.use(waiting)).destination.state == sites.pair.ACQUIRING
     rotated = await sites.pair.organizations.RotateRegistrationKey(
         organization_pb.RotateRegistrationKeyRequest(organization_id=sites.pair.organization_id)
     )
@@ -300,7 +298,7 @@ async def test_a_provider_with_a_new_identity_is_attached_again(sites: Sites) ->
     assert changed.storage.state == ATTACHED
     sites.pair.key = rotated.registration_key
     ledgers = await _equal(sites)
-    assert set(ledgers.provider.live) == {each.id for each in held}
+    assert set(ledgers.provider.live) == {waiting.id, *(each.id for each in held)}
 
 
 async def test_a_customer_with_a_new_identity_is_attached_again(sites: Sites) -> None:
@@ -314,12 +312,16 @@ async def test_a_customer_with_a_new_identity_is_attached_again(sites: Sites) ->
         )
     )
     await sites.restart(sites.customer)
+    await _found_out(sites.pair, storage_pb.STORAGE_STATE_DETACHED)
     await sites.pair.storages.ResumeAttach(
         storage_pb.ResumeAttachRequest(
             storage_id=sites.pair.storage_id, registration_key=changed.registration_key
         )
     )
     sites.pair.key = changed.registration_key
+    await _equal(sites)
+    for device in held:
+        assert (await sites.pair.use(device)).destination.state == sites.pair.HELD
     ledgers = await _equal(sites)
     assert set(ledgers.provider.live) == {each.id for each in held}
 
@@ -328,10 +330,3 @@ def _new_identity(site: Site) -> None:
     """Another identity on the same ledger: the old one's file is lost."""
     site.settings.identity.unlink()
     Identity.load_or_create(site.settings.identity)
-
-
-async def _refused_contact(sites: Sites) -> OffsiteError:
-    request = storage_pb.UpdateStorageRequest(
-        storage_id=sites.pair.storage_id, hostname=sites.provider.running.grpc_address
-    )
-    return await refusal(sites.pair.storages.UpdateStorage(request))

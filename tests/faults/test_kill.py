@@ -15,9 +15,9 @@ from offsite.customer.v1 import device_service_pb2 as device_pb
 
 from service_kit.database.engine import Database
 from service_kit.server.process import Server
+from tests.support.killable import KillableServer
 from tests.support.ledgers import Ledgers, read_ledgers
 from tests.support.pair import Pair
-from tests.support.processes import ServerProcess
 from tests.support.waiting import eventually
 
 DEVICES = 12
@@ -27,10 +27,10 @@ LONGEST_LIFE = 0.6  # seconds of load before a kill
 
 @dataclass
 class Wish:
-    """What was last asked for a device, and what was last acknowledged."""
+    """What was last asked for a device, and whether it was acknowledged."""
 
     asked: str = "stop"
-    told: str = "stop"
+    acknowledged: bool = True
     state: int = 0
 
 
@@ -38,8 +38,8 @@ class Wish:
 class World:
     """Both servers as processes, with a load of devices that come and go."""
 
-    provider: ServerProcess
-    customer: ServerProcess
+    provider: KillableServer
+    customer: KillableServer
     pair: Pair
     devices: list[device_pb.Device] = field(default_factory=list)
     wishes: dict[str, Wish] = field(default_factory=dict)
@@ -58,10 +58,11 @@ class World:
         """Use and stop a storage in turns, until the server is gone."""
         wish = self.wishes[device.id]
         while True:
+            wish.acknowledged = False
             wish.asked = chance.choice(["use", "stop"])
             call: Any = self.pair.use if wish.asked == "use" else self.pair.stop
             answer = await call(device)
-            wish.told = wish.asked
+            wish.acknowledged = True
             self.acknowledged += 1
             if wish.asked == "use":
                 wish.state = answer.destination.state
@@ -82,11 +83,11 @@ class World:
         """What a caller was told has stayed, unless more was asked since."""
         for device_id, wish in self.wishes.items():
             state = ledgers.customer.states.get(device_id, "none")
-            if wish.asked == wish.told == "use":
+            if wish.acknowledged and wish.asked == "use":
                 assert state in ("held", "refused"), f"use of {device_id} lost: {state}"
                 if wish.state == Pair.HELD:
                     assert device_id in ledgers.provider.live, f"the seat of {device_id} is lost"
-            if wish.asked == wish.told == "stop":
+            if wish.acknowledged and wish.asked == "stop":
                 assert state == "none", f"stop of {device_id} lost: {state}"
                 assert device_id not in ledgers.provider.live
 
@@ -119,22 +120,26 @@ async def _round(world: World, chance: random.Random) -> None:
     await asyncio.wait(
         load, timeout=chance.uniform(0, LONGEST_LIFE), return_when=asyncio.FIRST_EXCEPTION
     )
-    await asyncio.gather(*(each.kill() for each in victims))
+    for victim in victims:
+        await victim.kill()
     for each in load:
         each.cancel()
     for outcome in await asyncio.gather(*load, return_exceptions=True):
         if not isinstance(outcome, asyncio.CancelledError):
             assert isinstance(outcome, grpc.aio.AioRpcError), outcome
             assert outcome.code() is grpc.StatusCode.UNAVAILABLE, outcome
-    await asyncio.gather(*(each.start() for each in victims))
+    async with asyncio.TaskGroup() as starting:
+        for victim in victims:
+            starting.create_task(victim.start())
 
 
 @asynccontextmanager
 async def _world(folder: Path) -> AsyncIterator[World]:
-    provider = ServerProcess("provider_service", folder / "provider")
-    customer = ServerProcess("customer_service", folder / "customer")
-    await asyncio.gather(provider.start(), customer.start())
+    provider = KillableServer("provider_service", folder / "provider")
+    customer = KillableServer("customer_service", folder / "customer")
     try:
+        await provider.start()
+        await customer.start()
         async with provider.channel() as theirs, customer.channel() as ours:
             pair = Pair(cast("Server", provider), cast("Server", customer), theirs, ours)
             await pair.attach(SEATS)
@@ -146,4 +151,5 @@ async def _world(folder: Path) -> AsyncIterator[World]:
                 world.wishes[device.id] = Wish()
             yield world
     finally:
-        await asyncio.gather(provider.kill(), customer.kill())
+        await provider.kill()
+        await customer.kill()

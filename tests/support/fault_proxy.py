@@ -20,6 +20,7 @@ from service_kit.identity.identity import Identity
 from service_kit.identity.leaf import issue_leaf
 
 HOST = "127.0.0.1"
+RECONNECT = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 100)]
 PASSED_ON = ("authorization", "x-trace-id")
 
 
@@ -68,7 +69,7 @@ class GrpcProxy:
         await self.close()
         self.target = target
         credentials = grpc.ssl_channel_credentials(self.identity.ca_pem)
-        options = [("grpc.use_local_subchannel_pool", 1)]
+        options = [("grpc.use_local_subchannel_pool", 1), *RECONNECT]
         self._channel = grpc.aio.secure_channel(target, credentials, options=options)
 
     async def deliver(self, index: int = 0) -> None:

@@ -41,6 +41,7 @@ class CustomerLedger:
     state: str
     reason: str
     compared: bool
+    found_equal: bool
     epoch: int
     local: frozenset[str]
     license_seats: int
@@ -95,8 +96,10 @@ class Ledgers:
 
     @property
     def equal(self) -> bool:
-        """Whether both say the same, with nothing under way."""
-        return self.customer.held == self.provider.live and not self.customer.waiting
+        """Whether both say the same, with nothing under way; unclaimed seats apart."""
+        strangers = self.customer.unclaimed
+        live = {each: at for each, at in self.provider.live.items() if each not in strangers}
+        return self.customer.held == live and not self.customer.waiting
 
 
 def read_ledgers(
@@ -146,6 +149,7 @@ def _read_customer(tx: Transaction, storage_id: str) -> CustomerLedger:
         state=storage.state,
         reason=storage.reason_code,
         compared=storage.compared,
+        found_equal=storage.reconcile_time is not None,
         epoch=storage.epoch,
         local=frozenset(tx.execute(using).scalars()),
         license_seats=tx.execute(select(license_table.c.seats)).scalar_one(),

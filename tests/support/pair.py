@@ -137,9 +137,9 @@ class Pair:
         """Wait until the storage is in a state."""
         return await eventually(self.storage, lambda storage: storage.state == state)
 
-    async def go_on(self) -> None:
-        """Let the customer's server do at once what waits for its time."""
-        await self.customer.ground.database.run(_make_due, now())
+    async def go_on(self, *, compare: bool = False) -> None:
+        """Let the customer's server do now what waits for its time; `compare` ledgers too."""
+        await self.customer.ground.database.run(_make_due, now(), compare)
         # A repeated attach changes nothing, but wakes outbox and upkeep.
         await self.storages.AttachStorage(self.attach_request())
 
@@ -156,7 +156,9 @@ class Pair:
         await self.customer_license.UpdateLicense(UpdateLicenseRequest(seats=seats))
 
 
-def _make_due(tx: Transaction, moment: datetime) -> None:
+def _make_due(tx: Transaction, moment: datetime, compare: bool) -> None:
+    if compare:
+        tx.execute(update(customer_tables.storages).values(reconcile_time=None))
     for table in (customer_tables.seats, customer_tables.storages):
         waits = table.c.next_attempt_time.is_not(None)
         tx.execute(update(table).where(waits).values(next_attempt_time=moment, attempts=0))

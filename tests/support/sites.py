@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import grpc.aio
 
@@ -14,8 +13,9 @@ import customer_service.app
 import provider_service.app
 from service_kit.server.process import Server
 from service_kit.settings import ServerSettings
+from tests.support.fault_proxy import GrpcProxy, grpc_proxy
 from tests.support.ledgers import Ledgers, read_ledgers
-from tests.support.pair import Pair
+from tests.support.pair import Pair, first_identity
 from tests.support.ports import free_port
 from tests.support.servers import channel, local_settings, operator_token
 
@@ -106,20 +106,34 @@ class Sites:
 
 
 @asynccontextmanager
+async def sites_behind_proxy(folder: Path, seats: int) -> AsyncIterator[tuple[Sites, GrpcProxy]]:
+    """As `attached_sites`; what the customer asks of the provider goes through a fault proxy."""
+    async with (
+        grpc_proxy(first_identity(folder / "provider")) as proxy,
+        attached_sites(folder, seats, proxy) as sites,
+    ):
+        yield sites, proxy
+
+
+@asynccontextmanager
 async def attached_sites(
-    folder: Path, seats: int = 10, **pair_changes: Any
+    folder: Path, seats: int = 10, proxy: GrpcProxy | None = None
 ) -> AsyncIterator[Sites]:
     """A running, attached pair."""
-    provider = Site(provider_service.app.build, _settings("offsite-provider", folder / "provider"))
+    theirs = _settings("offsite-provider", folder / "provider")
+    if proxy is not None:
+        theirs = replace(theirs, advertise_grpc=(proxy.address,))
+    provider = Site(provider_service.app.build, theirs)
     customer = Site(customer_service.app.build, _settings("offsite-customer", folder / "customer"))
     try:
         await provider.start()
         await customer.start()
         assert provider.channel
         assert customer.channel
-        pair = Pair(
-            provider.running, customer.running, provider.channel, customer.channel, **pair_changes
-        )
+        pair = Pair(provider.running, customer.running, provider.channel, customer.channel)
+        if proxy is not None:
+            pair.hostname = proxy.address
+            await proxy.forward_to(provider.running.grpc_address)
         await pair.attach(seats)
         yield Sites(provider, customer, pair)
     finally:
