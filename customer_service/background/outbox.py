@@ -11,9 +11,11 @@ from service_kit.clock import now
 from service_kit.database.engine import Database
 
 IN_FLIGHT = 64
-COMPARING = timedelta(seconds=0.05)
 LOOK = timedelta(seconds=1)  # changes of other replicas are looked for so often
-WAIT = timedelta(seconds=10)  # a caller of `send_now` waits so long; the change is sent anyway
+# A caller of `send_now` waits so long for an answer, or a comparison; the change is sent anyway.
+WAIT = timedelta(seconds=10)
+COMPARISON = timedelta(seconds=2)
+COMPARISON_LOOK = timedelta(seconds=0.05)
 
 
 class Outbox:
@@ -45,11 +47,10 @@ class Outbox:
 
         Shortly after a start or an attach, nothing is sent until both ledgers were compared.
         """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(WAIT.total_seconds()):
-                # No event tells when: another replica may be the one that compares.
-                while not await self._send_once(storage_id, device_id):  # noqa: ASYNC110
-                    await asyncio.sleep(COMPARING.total_seconds())
+        end = now() + COMPARISON
+        # No event tells of it: another replica may be the one that compares.
+        while not await self._send_once(storage_id, device_id) and now() < end:  # noqa: ASYNC110
+            await asyncio.sleep(COMPARISON_LOOK.total_seconds())
 
     async def _send_once(self, storage_id: str, device_id: str) -> bool:
         """Send a change; False: it has to wait until the ledgers were compared."""
@@ -57,8 +58,8 @@ class Outbox:
         if seat is None:
             return True
         sending = self._begin(seat)
-        await asyncio.wait([sending])
-        return sending.result()
+        await asyncio.wait([sending], timeout=WAIT.total_seconds())
+        return not sending.done() or sending.result()
 
     async def close(self) -> None:
         """Stop sending; what is under way is sent again by the next start."""

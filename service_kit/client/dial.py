@@ -72,6 +72,12 @@ async def dial_any(
     Raises:
         OffsiteError: the first address' refusal, if none answers.
     """
+    if not addresses:
+        raise Unavailable(
+            Reason.PEER_UNREACHABLE,
+            f"No address of the server {guid} is known.",
+            "Give its hostname and port.",
+        )
     refusals: list[OffsiteError] = []
     for address in addresses:
         try:
@@ -189,9 +195,13 @@ def _guid(ca: x509.Certificate) -> str | None:
 
 
 def _check_clock(chain: PeerChain, address: str) -> None:
-    """Name a wrong clock, of which TLS would only say that a certificate is not valid."""
+    """Name a wrong clock, of which TLS would only say that a certificate is not valid.
+
+    A CA made under a fast clock is from the future even when its server's clock was set right.
+    """
     here = now()
-    begin, end = chain.leaf.not_valid_before_utc, chain.leaf.not_valid_after_utc
+    begin = max(chain.leaf.not_valid_before_utc, chain.ca.not_valid_before_utc)
+    end = min(chain.leaf.not_valid_after_utc, chain.ca.not_valid_after_utc)
     if not begin <= here <= end:
         raise _clock(address, here, begin, end)
 

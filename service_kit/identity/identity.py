@@ -58,7 +58,9 @@ class Identity:
             certificate = x509.load_pem_x509_certificate(pem)
         except (ValueError, TypeError) as error:
             raise _unreadable("It holds no key and certificate.") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
+        if not (
+            isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)
+        ):
             raise _unreadable("Its key is of another kind.")
         if certificate.public_key() != key.public_key():
             raise _unreadable("Its certificate is another key's.")
@@ -106,7 +108,7 @@ class Identity:
             os.link(temporary, path)  # unlike a rename, never replaces
         finally:
             temporary.unlink()
-        _sync_folder(path.parent)
+            _sync_folder(path.parent)  # also for who lost a race: the winner may not be there yet
 
     @cached_property
     def guid(self) -> str:

@@ -92,16 +92,18 @@ def _embedded_key(token: str) -> ECKey:
 
 
 def _check_times(claims: dict[str, Any], now: datetime) -> datetime:
-    times = [claims.get(name) for name in ("iat", "exp")]
+    """When the token ends, if it is neither over, nor not yet valid, nor too long-lived."""
+    times = [claims.get("iat"), claims.get("exp"), claims.get("nbf", claims.get("iat"))]
     if not all(isinstance(each, int) and 0 < each < 2**40 for each in times):
-        raise _invalid("its times are missing")
-    issued, expires = (datetime.fromtimestamp(each, UTC) for each in times)  # type: ignore[arg-type]
+        raise _invalid("its times can't be read")
+    issued, expires, begins = (datetime.fromtimestamp(each, UTC) for each in times)  # type: ignore[arg-type]
     if expires - issued > LIFETIME:
         raise _invalid("it lives too long")
-    if issued > now + LEEWAY:
+    begins = max(begins, issued)
+    if begins > now + LEEWAY:
         raise Unauthenticated(
             Reason.CREDENTIALS_INVALID,
-            f"The peer token is of {issued:%H:%M:%S}, and it is {now:%H:%M:%S} UTC here.",
+            f"The peer token is of {begins:%H:%M:%S}, and it is {now:%H:%M:%S} UTC here.",
             "Set both servers' clocks by NTP.",
         )
     if expires < now - LEEWAY:

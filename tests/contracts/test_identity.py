@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from service_kit.errors import Conflict, InvalidArgument
 from service_kit.identity.guid import guid_of, parse_guid, peer_name
-from service_kit.identity.identity import Identity
+from service_kit.identity.identity import Identity, _ca_certificate
 from service_kit.identity.leaf import issue_leaf
 from service_kit.reasons import Reason
 
@@ -83,15 +83,31 @@ def test_saving_never_replaces_an_identity(tmp_path: Path) -> None:
     assert Identity.load(path).guid == made.guid
 
 
+def test_who_loses_a_race_also_waits_until_the_identity_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "identity.pem"
+    Identity.load_or_create(path)
+    synced: list[Path] = []
+    monkeypatch.setattr("service_kit.identity.identity._sync_folder", synced.append)
+    with pytest.raises(FileExistsError):
+        Identity.create().save(path)
+    assert synced == [tmp_path]
+
+
 def _swapped() -> bytes:
     return Identity.create().pem().split(b"-----BEGIN CERT")[0] + Identity.create().ca_pem
 
 
-def _rsa() -> bytes:
-    key = rsa.generate_private_key(65537, 2048)
+def _of_another_kind(
+    key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey,
+) -> bytes:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return pem + Identity.create().ca_pem
 
+
+_LARGER = ec.generate_private_key(ec.SECP384R1())
+_P384 = Identity(_LARGER, _ca_certificate(_LARGER))  # whole in itself, of the wrong curve
 
 UNUSABLE = {
     "empty": b"",
@@ -99,7 +115,9 @@ UNUSABLE = {
     "no key": Identity.create().ca_pem,
     "cut off": Identity.create().pem()[:200],
     "another's certificate": _swapped(),
-    "RSA": _rsa(),
+    "RSA": _of_another_kind(rsa.generate_private_key(65537, 2048)),
+    "Ed25519": _of_another_kind(ed25519.Ed25519PrivateKey.generate()),
+    "P-384": _P384.pem(),
 }
 
 

@@ -62,6 +62,15 @@ def test_a_token_from_the_future_is_refused() -> None:
     assert _refused(token) is Reason.CREDENTIALS_INVALID
 
 
+def test_a_token_that_is_not_valid_yet_is_refused() -> None:
+    for late, accepted in [(120, True), (121, False)]:
+        token = forged.signed(KEY, forged.header(KEY), _claims(nbf=int(NOW.timestamp()) + late))
+        if accepted:
+            assert peer_token.verify(token, AUDIENCE, NOW).guid == CALLER.guid
+        else:
+            assert _refused(token) is Reason.CREDENTIALS_INVALID
+
+
 def test_a_token_that_would_live_longer_is_refused() -> None:
     token = peer_token.issue(CALLER, AUDIENCE, NOW, timedelta(minutes=6))
     assert _refused(token) is Reason.CREDENTIALS_INVALID
@@ -100,6 +109,9 @@ FORGED: dict[str, Callable[[], str]] = {
     "no times": lambda: forged.signed(KEY, forged.header(KEY), _claims(exp=None, iat=None)),
     "times that are text": lambda: forged.signed(KEY, forged.header(KEY), _claims(exp="soon")),
     "times without end": lambda: forged.signed(KEY, forged.header(KEY), _claims(exp=10**18)),
+    "a beginning that is text": lambda: forged.signed(
+        KEY, forged.header(KEY), _claims(nbf="soon")
+    ),
     "times before time": lambda: forged.signed(KEY, forged.header(KEY), _claims(iat=-(10**18))),
     "nested without end": lambda: f"{base64.urlsafe_b64encode(b'[' * 2900).decode()}.e30.e30",
     "too long": lambda: forged.signed(KEY, forged.header(KEY), _claims(jti="a" * 4096)),

@@ -303,7 +303,7 @@ class Story:
         clone.begin()
         conflict = storage_pb.STORAGE_STATE_CONFLICT
         until(
-            lambda: self._asks_again() or self.customer.storage().state == conflict,
+            lambda: self._asks_again() == conflict,
             "the two are found out: seat requests wait, backups go on",
         )
         clone.server.stop()
@@ -313,10 +313,11 @@ class Story:
         until(lambda: self.customer.storage().state == attached, "the rightful one takes over")
         until(lambda: self.customer.held() == self.provider.held(), "both ledgers are equal")
 
-    def _asks_again(self) -> None:
+    def _asks_again(self) -> storage_pb.StorageState.ValueType:
         """Any seat request of the original shows that its session was overtaken."""
         self.customer.stop(self.laptop)
         self.customer.use(self.laptop)
+        return self.customer.storage().state
 
     def detach(self) -> None:
         """The attachment ends."""

@@ -103,6 +103,20 @@ async def test_a_wrong_clock_is_named_with_both_times() -> None:
         assert f"{at - timedelta(days=1):%Y-%m-%d}" in refusal.message
 
 
+async def test_an_identity_made_under_a_fast_clock_is_named_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its leaves are good once the clock is set right; its CA is from the future for longer."""
+    fast = now() + timedelta(days=30)
+    monkeypatch.setattr("service_kit.identity.identity.now", lambda: fast)
+    identity = Identity.create()
+    async with impostor(identity) as shown:
+        refusal = await _refusal(read_peer(shown.address, identity.guid))
+    assert refusal.reason is Reason.PEER_CLOCK
+    assert f"{now():%Y-%m-%d}" in refusal.message
+    assert f"{fast - timedelta(days=1):%Y-%m-%d}" in refusal.message
+
+
 @pytest.mark.parametrize(
     "address",
     [NOBODY, "127.0.0.1:0", "127.0.0.1:99999", "127.0.0.1:port", "127.0.0.1", "a..b:1", "[::1]:1"],
@@ -156,6 +170,12 @@ async def test_if_none_answers_the_first_refusal_is_told(server: Server) -> None
     addresses = [NOBODY, server.grpc_address]
     refusal = await _refusal(dial_any(addresses, Identity.create().guid, within=SHORT))
     assert NOBODY in refusal.message
+
+
+async def test_a_server_of_no_address_is_unreachable() -> None:
+    refusal = await _refusal(dial_any([], Identity.create().guid))
+    assert isinstance(refusal, Unavailable)
+    assert refusal.reason is Reason.PEER_UNREACHABLE
 
 
 async def test_a_server_is_not_reached_by_any_other_root(server: Server) -> None:
