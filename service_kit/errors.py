@@ -49,9 +49,11 @@ class OffsiteError(Exception):
 class InvalidArgument(OffsiteError):
     """The request is out of bounds; `violations` names every field."""
 
-    def __init__(self, violations: Sequence[FieldViolation]) -> None:
+    def __init__(
+        self, violations: Sequence[FieldViolation], reason: Reason = Reason.INVALID_FIELD
+    ) -> None:
         listed = "; ".join(f"{each.field}: {each.description}" for each in violations)
-        super().__init__(Reason.INVALID_FIELD, listed, "Correct the named fields.")
+        super().__init__(reason, f"{listed}.", "Correct the named fields.")
         self.violations = tuple(violations)
 
 

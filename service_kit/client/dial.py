@@ -200,10 +200,10 @@ def _check_clock(chain: PeerChain, address: str) -> None:
     A CA made under a fast clock is from the future even when its server's clock was set right.
     """
     here = now()
-    begin = max(chain.leaf.not_valid_before_utc, chain.ca.not_valid_before_utc)
-    end = min(chain.leaf.not_valid_after_utc, chain.ca.not_valid_after_utc)
-    if not begin <= here <= end:
-        raise _clock(address, here, begin, end)
+    for certificate in (chain.leaf, chain.ca):
+        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        if not begin <= here <= end:
+            raise _clock(address, here, begin, end)
 
 
 def _clock(address: str, here: datetime, begin: datetime, end: datetime) -> Conflict:

@@ -8,6 +8,7 @@ sent.
 import secrets
 
 from service_kit.errors import FieldViolation, InvalidArgument
+from service_kit.reasons import Reason
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U
 LENGTH = 16
@@ -54,4 +55,5 @@ def _double(value: int) -> int:
 
 
 def _malformed(field: str, description: str) -> InvalidArgument:
-    return InvalidArgument([FieldViolation(field, description)])
+    violation = FieldViolation(field, description)
+    return InvalidArgument([violation], Reason.REGISTRATION_KEY_MALFORMED)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import grpc.aio
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -84,6 +84,7 @@ class Servers(RuleBasedStateMachine):
             await self.pair.device(f"laptop-{number}", self.user.id) for number in range(DEVICES)
         ]
         await self._change_all([("use", device) for device in self.devices])
+        await self._heal()  # the copies are of a session that has begun
         self._copy("customer")
         self._copy("provider")
 
@@ -161,11 +162,11 @@ class Servers(RuleBasedStateMachine):
     def break_the_line(self) -> None:
         self.proxy.plan = lambda _: Fault.LOSE_REQUEST
 
-    @precondition(lambda self: self.proxy.held)
-    @rule(data=st.data())
-    def deliver_late(self, data: st.DataObject) -> None:
-        place = data.draw(st.integers(0, len(self.proxy.held) - 1))
-        self.run(self.proxy.deliver(place))
+    @rule(place=st.integers(0, 9))
+    def deliver_late(self, place: int) -> None:
+        """One of the requests that were held back arrives now."""
+        if self.proxy.held:
+            self.run(self.proxy.deliver(place % len(self.proxy.held)))
 
     # --- servers
 
@@ -285,6 +286,7 @@ def test_the_ledgers_become_equal_whatever_goes_wrong(monkeypatch: pytest.Monkey
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
             deadline=None,
+            phases=[Phase.generate],  # two servers never run the same way twice: nothing to shrink
             suppress_health_check=list(HealthCheck),
         ),
     )
