@@ -1,0 +1,1 @@
+"""Where backups rest. Empty in this version."""

@@ -1,0 +1,1 @@
+"""The customer's server and its command."""

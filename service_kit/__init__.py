@@ -1,0 +1,1 @@
+"""What every server and command here is made of."""

@@ -120,5 +120,5 @@ def retry_delay(attempts: int, chance: float) -> timedelta:
 
     `chance` is uniform in 0..1. See "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
-    longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(attempts, 16))
+    longest = min(LONGEST_RETRY, FIRST_RETRY * (1 << min(attempts, 16)))
     return longest * chance

@@ -131,7 +131,7 @@ def finish(
     theirs: Sequence[ProviderSeat],
     now: datetime,
 ) -> Storage:
-    """Record an attachment, offer it by default, and go on from the generations that exist there."""
+    """Record an attachment, offer it by default, and go on from the generations there."""
     storage = storages.lock(tx, storage_id)
     if storage.sealed_key != sealed_key:
         return storage

@@ -60,8 +60,8 @@ def follow(tx: Transaction, storage_id: str, heard: Contact, now: datetime) -> S
 async def resync(database: Database, provider: Provider, storage: Storage) -> Storage:
     """Send this server's whole set to a provider whose ledger went back in time.
 
-    Of each device the last change that the provider had answered is sent; a change under way is sent
-    by the outbox afterwards.
+    Of each device the last change that the provider had answered is sent; the outbox sends those
+    under way afterwards.
 
     Raises:
         OffsiteError: the provider can't be reached, or its operator has yet to agree.
@@ -91,7 +91,7 @@ def resynced(tx: Transaction, sent: Storage, session: Session, now: datetime) ->
 
 
 def _in_state_of(storage: Storage, heard: Contact) -> Storage:
-    """The storage as the provider sees it. A conflict that this server found ends by a takeover alone."""
+    """The storage as the provider sees it. A conflict found here ends by a takeover alone."""
     if storage.state is StorageState.CONFLICT:
         return storage
     if heard.state is ProviderState.REWOUND:

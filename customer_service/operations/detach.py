@@ -17,7 +17,7 @@ ALREADY = (Reason.ATTACHMENT_ENDED, Reason.NOT_ATTACHED)
 
 
 async def complete(database: Database, dial: Dial, storage_id: str) -> Storage:
-    """Tell the provider once; answers the storage DETACHED, or DETACHING where it must be told again."""
+    """Tell the provider once; answers the storage, DETACHING where it must be told again."""
     storage = await database.read(storages.get, storage_id)
     if storage.state is not StorageState.DETACHING:
         return storage

@@ -1,5 +1,6 @@
 """The computers that are backed up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -184,7 +185,7 @@ def replace(
     return view(tx, [device])[0], Impact(released=Released(devices=1))
 
 
-def view(tx: Transaction, some: list[Device]) -> list[DeviceView]:
+def view(tx: Transaction, some: Sequence[Device]) -> list[DeviceView]:
     """These devices with what is derived of them, a query for each kind of fact."""
     emails = users.emails(tx, [each.user_id for each in some])
     found = seat_use_cases.destinations_of(tx, some)

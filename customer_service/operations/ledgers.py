@@ -48,8 +48,8 @@ def compare(
 ) -> Iterator[Difference]:
     """Where the ledgers differ, by device.
 
-    The provider's rows must be read before this server's: then a generation that is higher there was
-    never given out here.
+    The provider's rows must be read before this server's: then a generation that is higher there
+    was never given out here.
     """
     ours = {each.device_id: each for each in seats.walk(tx, storage_id)}
     seen = set()

@@ -1,11 +1,12 @@
 """The customer's own tree of organizations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from customer_service.domain.organization import Organization
 from customer_service.operations import seats as seat_use_cases
-from customer_service.operations.seats import Released
+from customer_service.operations.seats import NOTHING, Released
 from customer_service.store import devices, organizations, seats, users
 from service_kit.database.engine import Transaction
 from service_kit.database.paging import Page, PageRequest
@@ -30,7 +31,7 @@ class Impact:
 
     organizations: int = 0
     users: int = 0
-    released: Released = Released()
+    released: Released = NOTHING
 
 
 def ensure_root(tx: Transaction, organization_id: str, name: str, now: datetime) -> None:
@@ -190,7 +191,7 @@ def check_etag(etag: str, version: int) -> None:
         )
 
 
-def view(tx: Transaction, some: list[Organization]) -> list[OrganizationView]:
+def view(tx: Transaction, some: Sequence[Organization]) -> list[OrganizationView]:
     """These organizations with what is derived of them, a query for each kind of fact."""
     ids = [each.id for each in some]
     deactivated = organizations.deactivated_among(tx, ids)

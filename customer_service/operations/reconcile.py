@@ -63,7 +63,9 @@ def repair(tx: Transaction, storage_id: str, theirs: Sequence[ProviderSeat], now
         return 0
     unclaimed = [each.theirs for each in differences if each.ours is None and each.theirs]
     seats.replace_unclaimed(tx, storage_id, [ledgers.as_unclaimed(each) for each in unclaimed])
-    sent = [_again(tx, each.ours, now) for each in differences if each.ours is not None]
+    sent = [each.ours for each in differences if each.ours is not None]
+    for seat in sent:
+        _again(tx, seat, now)
     equal_time = storage.reconcile_time if sent else now
     storages.save(tx, replace(storage, reconcile_time=equal_time, compared=True))
     seats.send_waiting_now(tx, storage_id, now)

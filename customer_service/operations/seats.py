@@ -24,6 +24,9 @@ class Released:
     provider_seats: int = 0
 
 
+NOTHING = Released()
+
+
 @dataclass(frozen=True)
 class Destination:
     """A storage as one device sees it; `seat` is None where it was never used."""
@@ -38,7 +41,7 @@ def use(tx: Transaction, device_id: str, storage_id: str, now: datetime) -> Seat
 
     Raises:
         NotFound: no such device or storage.
-        Conflict: the device, its user or the storage is not in a state for it, or it is not offered.
+        Conflict: device, user or storage is not in a state for it, or it is not offered.
         LimitReached: this server's own license has no free seat.
     """
     device = devices.lock(tx, device_id)

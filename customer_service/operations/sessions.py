@@ -71,8 +71,8 @@ def opened(tx: Transaction, sent: Storage, session: Session, now: datetime) -> S
 def forget_sessions(tx: Transaction, now: datetime) -> int:
     """After a restore: note in the audit that every attachment needs a new session.
 
-    The next start opens one under the epoch of the backup, and so finds out whether the provider has
-    gone on with another deployment since.
+    The next start opens one under the epoch of the backup, and so finds out whether the provider
+    has gone on with another deployment since.
     """
     connected = storages.connected(tx)
     for storage in connected:

@@ -1,5 +1,6 @@
 """Where this customer's computers can back up to: what is shown of it, and edits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -109,7 +110,7 @@ def detach(
     return view(tx, [storage])[0], released
 
 
-def view(tx: Transaction, some: list[Storage]) -> list[StorageView]:
+def view(tx: Transaction, some: Sequence[Storage]) -> list[StorageView]:
     """These storages with what is derived of them."""
     ids = [each.id for each in some]
     counts = seats.counts_by_storage(tx, ids)

@@ -1,5 +1,6 @@
 """The people whose computers are backed up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -146,7 +147,7 @@ def reactivate(tx: Transaction, user_id: str, now: datetime) -> UserView:
     return _begin(tx, user, "user.reactivated", now)
 
 
-def view(tx: Transaction, some: list[User]) -> list[UserView]:
+def view(tx: Transaction, some: Sequence[User]) -> list[UserView]:
     """These users with what is derived of them, a query for each kind of fact."""
     ids = [each.id for each in some]
     offered = destinations.offered(tx, ids)

@@ -1,1 +1,1 @@
-"""The customer's servicers: a file a noun; a handler converts, runs one operation, converts back."""
+"""The customer's servicers: a handler converts, runs one operation, converts back."""

@@ -85,7 +85,7 @@ def path(tx: Transaction, organization_id: str) -> list[Organization]:
 
 
 def below(tx: Transaction, organization_id: str, *, inheriting: bool = False) -> Sequence[str]:
-    """Ids of the organization and all below it; `inheriting` stops at those with their own defaults."""
+    """Ids of the organization and all below; `inheriting` stops at defaults of their own."""
     down = select(table.c.id).where(table.c.id == organization_id).cte("down", recursive=True)
     step = select(table.c.id).join(down, table.c.parent_id == down.c.id)
     down = down.union_all(step.where(table.c.inherits if inheriting else true()))
@@ -95,7 +95,7 @@ def below(tx: Transaction, organization_id: str, *, inheriting: bool = False) ->
 def list_page(
     tx: Transaction, page: PageRequest, *, name: str = "", show_deactivated: bool = False
 ) -> Page[Organization]:
-    """A page of a list, by id; `show_deactivated` False leaves out what lies in a deactivated one."""
+    """A page by id; without `show_deactivated` nothing that lies in a deactivated one."""
     statement = select(table)
     if name:
         statement = statement.where(table.c.name_key == name_key(name))

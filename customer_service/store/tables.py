@@ -116,8 +116,8 @@ user_destinations = Table(
     Column("storage_id", ForeignKey("storages.id"), primary_key=True),
 )
 
-# Ledger and outbox in one: a row in `acquiring` or `releasing` is a change that the provider has not
-# answered yet. Rows are kept for ever, so that a generation is never used twice.
+# Ledger and outbox in one: a row in `acquiring` or `releasing` is a change that the provider has
+# not answered yet. Rows are kept for ever, so that a generation is never used twice.
 seats = Table(
     "seats",
     metadata,

@@ -60,11 +60,11 @@ def error_of(failure: grpc.RpcError) -> OffsiteError:
     if info is None or info.domain != DOMAIN:
         return _unclear(code, failure.details() or "")
     if code is grpc.StatusCode.INVALID_ARGUMENT:
-        return _invalid(details.get(error_details_pb2.BadRequest))
+        return _invalid(details.get(error_details_pb2.BadRequest), _reason(info))
     message, advice = _sentences(failure, details)
     retry = details.get(error_details_pb2.RetryInfo)
     return ERRORS.get(code, Unavailable)(
-        Reason(info.reason) if info.reason in Reason.__members__ else Reason.WRONG_STATE,
+        _reason(info),
         message,
         advice,
         metadata=dict(info.metadata),
@@ -93,9 +93,15 @@ def _sentences(failure: grpc.RpcError, details: dict[type, Any]) -> tuple[str, s
     return message.removesuffix(advice).rstrip(), advice
 
 
-def _invalid(bad: error_details_pb2.BadRequest | None) -> InvalidArgument:
+def _reason(info: error_details_pb2.ErrorInfo) -> Reason:
+    """The reason; of a newer server's that is not known here, that the state does not allow it."""
+    return Reason(info.reason) if info.reason in Reason.__members__ else Reason.WRONG_STATE
+
+
+def _invalid(bad: error_details_pb2.BadRequest | None, reason: Reason) -> InvalidArgument:
     listed = bad.field_violations if bad else ()
-    return InvalidArgument([FieldViolation(each.field, each.description) for each in listed])
+    violations = [FieldViolation(each.field, each.description) for each in listed]
+    return InvalidArgument(violations, reason)
 
 
 def _unclear(code: grpc.StatusCode, text: str) -> OffsiteError:

@@ -329,7 +329,7 @@ async def test_a_backup_restored_elsewhere_is_the_same_server_and_rewound(
     await asyncio.to_thread(provider_service.app.restore, elsewhere, file, False)
     async with (
         running(provider_service.app.build, elsewhere) as server,
-        channel(server, operator_token(provider.server)) as operator,
+        channel(server, operator_token(server)) as operator,
     ):
         assert server.guid == provider.server.guid
         shown = await OrganizationServiceStub(operator).GetOrganization(
