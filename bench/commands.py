@@ -29,12 +29,15 @@ async def attach() -> list[Row]:
             running("offsite-customer", place / "customer") as customer,
         ):
             calls = [await _call(provider, customer) for _ in range(ROUNDS)]
-            commands = [await _command(provider, customer) for _ in range(ROUNDS)]
-    interpreter = [_seconds([sys.executable, "-c", "pass"]) for _ in range(ROUNDS)]
-    beyond = statistics.median(commands) - statistics.median(interpreter)
+            beyond = [await _beyond_interpreter(provider, customer) for _ in range(ROUNDS)]
     return [
         Row("AttachStorage call", statistics.median(calls) * 1000, "ms", at_most=60),
-        Row("attach command past the interpreter", beyond * 1000, "ms", at_most=300),
+        Row(
+            "attach command past the interpreter",
+            statistics.median(beyond) * 1000,
+            "ms",
+            at_most=300,
+        ),
     ]
 
 
@@ -54,6 +57,12 @@ async def _call(provider: Process, customer: Process) -> float:
         seconds = time.perf_counter() - begin
     await _detach(customer, attached.storage.id)
     return seconds
+
+
+async def _beyond_interpreter(provider: Process, customer: Process) -> float:
+    """What the command takes beyond an interpreter that does nothing, measured right after it."""
+    command = await _command(provider, customer)
+    return command - _seconds([sys.executable, "-c", "pass"])
 
 
 async def _command(provider: Process, customer: Process) -> float:
