@@ -107,7 +107,7 @@ async def read_peer(address: str, guid: str, *, within: timedelta = WITHIN) -> P
         PermissionDenied: another server answers.
         Conflict: the two clocks are too far apart.
     """
-    certificates = await asyncio.to_thread(_certificates, address, within.total_seconds())
+    certificates = await asyncio.to_thread(_certificates, address, guid, within.total_seconds())
     chain = _expected(certificates, address, guid)
     _check_clock(chain, address)
     return chain
@@ -128,8 +128,12 @@ class _BearerToken(grpc.AuthMetadataPlugin):
         callback((("authorization", f"Bearer {self._token()}"),), None)
 
 
-def _certificates(address: str, seconds: float) -> list[X509]:
-    """The certificates that whoever answers shows, leaf first. Nothing is trusted here."""
+def _certificates(address: str, guid: str, seconds: float) -> list[X509]:
+    """The certificates that whoever answers shows, leaf first. Nothing is trusted here.
+
+    The name asked for (SNI) is that of the channel's own handshake, so that a proxy that looks at
+    names leads both to the same server.
+    """
     end = time.monotonic() + seconds
     host, _, port = address.rpartition(":")
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
@@ -138,6 +142,7 @@ def _certificates(address: str, seconds: float) -> list[X509]:
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds) as plain:
             connection = SSL.Connection(context, plain)
+            connection.set_tlsext_host_name(peer_name(guid).encode())
             connection.set_connect_state()
             _handshake(connection, plain, end)
             return connection.get_peer_cert_chain() or []

@@ -34,6 +34,8 @@ ERRORS: dict[grpc.StatusCode, type[OffsiteError]] = {
     grpc.StatusCode.ABORTED: Stale,
 }
 
+LONGEST_WAIT = timedelta(days=1)
+
 _KINDS = (
     error_details_pb2.ErrorInfo,
     error_details_pb2.BadRequest,
@@ -68,7 +70,7 @@ def error_of(failure: grpc.RpcError) -> OffsiteError:
         message,
         advice,
         metadata=dict(info.metadata),
-        retry_after=retry.retry_delay.ToTimedelta() if retry else None,
+        retry_after=_wait(retry) if retry else None,
     )
 
 
@@ -96,6 +98,12 @@ def _sentences(failure: grpc.RpcError, details: dict[type, Any]) -> tuple[str, s
 def _reason(info: error_details_pb2.ErrorInfo) -> Reason:
     """The reason; of a newer server's that is not known here, that the state does not allow it."""
     return Reason(info.reason) if info.reason in Reason.__members__ else Reason.WRONG_STATE
+
+
+def _wait(retry: error_details_pb2.RetryInfo) -> timedelta:
+    """How long to wait, within reason: the other side may say any number."""
+    seconds = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+    return timedelta(seconds=min(max(seconds, 0), LONGEST_WAIT.total_seconds()))
 
 
 def _invalid(bad: error_details_pb2.BadRequest | None, reason: Reason) -> InvalidArgument:

@@ -25,6 +25,7 @@ ALGORITHM = "ES256"
 LIFETIME = timedelta(minutes=5)
 LEEWAY = timedelta(minutes=2)
 LONGEST = 4096  # characters
+LATEST = 2**37  # seconds since 1970, the year 6325: datetime ends with the year 9999
 # What a stranger's token may make the libraries raise; the last by JSON nested without end.
 UNREADABLE = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
@@ -94,7 +95,7 @@ def _embedded_key(token: str) -> ECKey:
 def _check_times(claims: dict[str, Any], now: datetime) -> datetime:
     """When the token ends, if it is neither over, nor not yet valid, nor too long-lived."""
     times = [claims.get("iat"), claims.get("exp"), claims.get("nbf", claims.get("iat"))]
-    if not all(isinstance(each, int) and 0 < each < 2**40 for each in times):
+    if not all(isinstance(each, int) and 0 < each < LATEST for each in times):
         raise _invalid("its times can't be read")
     issued, expires, begins = (datetime.fromtimestamp(each, UTC) for each in times)  # type: ignore[arg-type]
     if expires - issued > LIFETIME:

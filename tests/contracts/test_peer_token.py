@@ -109,6 +109,15 @@ FORGED: dict[str, Callable[[], str]] = {
     "no times": lambda: forged.signed(KEY, forged.header(KEY), _claims(exp=None, iat=None)),
     "times that are text": lambda: forged.signed(KEY, forged.header(KEY), _claims(exp="soon")),
     "times without end": lambda: forged.signed(KEY, forged.header(KEY), _claims(exp=10**18)),
+    "an end after the year 9999": lambda: forged.signed(
+        KEY, forged.header(KEY), _claims(exp=10**12)
+    ),
+    "a beginning after the year 9999": lambda: forged.signed(
+        KEY, forged.header(KEY), _claims(nbf=10**12)
+    ),
+    "a life after the year 9999": lambda: forged.signed(
+        KEY, forged.header(KEY), _claims(iat=10**12, exp=10**12 + 300)
+    ),
     "a beginning that is text": lambda: forged.signed(KEY, forged.header(KEY), _claims(nbf="soon")),
     "times before time": lambda: forged.signed(KEY, forged.header(KEY), _claims(iat=-(10**18))),
     "nested without end": lambda: f"{base64.urlsafe_b64encode(b'[' * 2900).decode()}.e30.e30",

@@ -23,6 +23,7 @@ class Impostor:
 
     address: str = ""
     heard: bytearray = field(default_factory=bytearray)
+    names: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)  # that were asked for
 
 
 @asynccontextmanager
@@ -44,6 +45,7 @@ async def impostor(
         await asyncio.to_thread(Path(file.name).write_bytes, leaf.key_pem + chain + b"".join(extra))
         context.load_cert_chain(file.name)
     shown = Impostor()
+    context.sni_callback = lambda _, name, __: shown.names.put_nowait(name)
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

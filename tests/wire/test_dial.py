@@ -17,6 +17,7 @@ from offsite.common.v1.server_service_pb2_grpc import ServerServiceStub
 from service_kit.client.dial import dial, dial_any, open_channel, read_peer
 from service_kit.clock import now
 from service_kit.errors import Conflict, OffsiteError, PermissionDenied, Unavailable
+from service_kit.identity.guid import peer_name
 from service_kit.identity.identity import Identity
 from service_kit.reasons import Reason
 from service_kit.server.process import Server
@@ -90,6 +91,18 @@ async def test_only_the_second_handshake_authenticates(server: Server) -> None:
                 await ServerServiceStub(channel).GetServerIdentity(GetServerIdentityRequest())
             assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
             assert not shown.heard
+
+
+async def test_both_handshakes_ask_for_the_same_name() -> None:
+    """So that a proxy that looks at names leads both to the same server."""
+    identity = Identity.create()
+    expected = peer_name(identity.guid)
+    async with impostor(identity) as shown:
+        await read_peer(shown.address, identity.guid)
+        assert await shown.names.get() == expected
+        async with open_channel(shown.address, identity.guid, identity.ca_pem) as channel:
+            channel.get_state(try_to_connect=True)
+            assert await asyncio.wait_for(shown.names.get(), 10) == expected
 
 
 async def test_a_wrong_clock_is_named_with_both_times() -> None:

@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 import pytest
 from google.protobuf.any_pb2 import Any as Packed
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from service_kit import errors
@@ -111,6 +112,24 @@ async def test_anothers_details_are_no_answer(code: grpc.StatusCode) -> None:
 async def test_nonsense_for_details_is_no_answer(nonsense: bytes) -> None:
     back = await _answered(grpc.StatusCode.NOT_FOUND, "no", ((DETAILS, nonsense),))
     assert type(back) is errors.Unavailable
+
+
+@pytest.mark.parametrize(
+    ("seconds", "read"),
+    [(2**62, timedelta(days=1)), (10**12, timedelta(days=1)), (-5, timedelta(0))],
+)
+async def test_a_wait_beyond_reason_is_bounded_and_can_be_passed_on(
+    seconds: int, read: timedelta
+) -> None:
+    info = error_details_pb2.ErrorInfo(reason=Reason.SEAT_LIMIT_REACHED, domain=DOMAIN)
+    retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=seconds))
+    status = status_pb2.Status(code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
+    for detail in (info, retry):
+        status.details.add().Pack(detail)
+    metadata = ((DETAILS, status.SerializeToString()),)
+    back = await _answered(grpc.StatusCode.RESOURCE_EXHAUSTED, "Wait.", metadata)
+    assert back.retry_after == read
+    assert (await _returned(back)).retry_after == read
 
 
 async def test_a_reason_of_a_newer_peer_keeps_class_and_text() -> None:
