@@ -10,7 +10,7 @@ from offsite.customer.v1.destination_service_pb2_grpc import DestinationServiceS
 from customer_service.cli import organizations, storages
 from service_kit.cli import output
 from service_kit.cli.common import Flag
-from service_kit.cli.confirmation import require
+from service_kit.cli.confirmation import count_of, require
 from service_kit.cli.connection import call, stub
 from service_kit.cli.names import pages
 
@@ -179,8 +179,9 @@ def _set(
 
 def _counted(changes: pb.DestinationChanges) -> str:
     return (
-        f"{changes.users_gaining} users gain a storage, {changes.users_losing} lose one, "
-        f"{changes.devices_released} devices release their seats there"
+        f"{count_of(changes.users_gaining, 'user')} offered a storage more, "
+        f"{count_of(changes.users_losing, 'user')} one less, "
+        f"{count_of(changes.devices_released, 'device')} releasing a seat there"
     )
 
 

@@ -11,7 +11,7 @@ from offsite.customer.v1.storage_service_pb2_grpc import StorageServiceStub
 from customer_service.cli import storage_views as views
 from service_kit.cli import output
 from service_kit.cli.common import Flag
-from service_kit.cli.confirmation import counted, require
+from service_kit.cli.confirmation import count_of, counted, require
 from service_kit.cli.connection import call, stub
 from service_kit.cli.names import is_id, pages, the_one
 from service_kit.cli.secret_input import read_secret
@@ -177,7 +177,9 @@ def takeover(storage: str, /, *, confirm: Flag = False) -> None:
     done = call(service().TakeOverStorage, request)
     if not confirm:
         views.differences(done.differences)
-    require(confirm, f"Taking {done.storage.name} over", f"{done.difference_count} differences")
+    require(
+        confirm, f"Taking {done.storage.name} over", count_of(done.difference_count, "difference")
+    )
     _show(done)
 
 
@@ -226,7 +228,7 @@ def adopt(storage: str, /, *devices: str, user: str) -> None:
         storage_id=id_of(storage), user_id=user_id_of(user), device_guids=devices
     )
     done = call(service().AdoptSeats, request)
-    output.show(done, lambda: output.line(f"{done.devices_adopted} devices were made."))
+    output.show(done, lambda: output.line(f"Made {count_of(done.devices_adopted, 'device')}."))
 
 
 def _key(file: Path | None) -> str:

@@ -8,15 +8,20 @@ from service_kit.reasons import Reason
 
 def counted(impact: Impact) -> str:
     """What a change takes along, in words."""
-    counts = {
-        "organizations": impact.organizations,
-        "users": impact.users,
-        "devices": impact.devices,
-        "seats here": impact.seats,
-        "seats at providers": impact.provider_seats,
-    }
-    listed = [f"{count} {noun}" for noun, count in counts.items() if count]
+    counts = [
+        (impact.organizations, "organization", ""),
+        (impact.users, "user", ""),
+        (impact.devices, "device", ""),
+        (impact.seats, "seat", " here"),
+        (impact.provider_seats, "seat", " at providers"),
+    ]
+    listed = [count_of(count, noun) + where for count, noun, where in counts if count]
     return ", ".join(listed) or "no users, devices or seats"
+
+
+def count_of(count: int, noun: str) -> str:
+    """A number of things: 1 device, 2 devices."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def require(confirmed: bool, what: str, takes_along: str) -> None:

@@ -52,7 +52,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in rows:
         grid.add_row(*(str(each) for each in row))
     width = None if sys.stdout.isatty() else 400
-    Console(highlight=False, markup=False, width=width, soft_wrap=True).print(grid)
+    console = Console(highlight=False, markup=False, width=width)
+    with console.capture() as drawn:
+        console.print(grid)
+    for each in drawn.get().splitlines():
+        line(each.rstrip())
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:

@@ -68,7 +68,7 @@ def test_five_minutes_by_hand(shell: Shell) -> None:
     printed = shell.run(BLOCKS["customer"])
     assert "Offsite: held" in printed
     assert re.search(r"laptop-1 +held", printed)
-    assert "0 users gain" in shell.run(BLOCKS["apply"])
+    assert "0 users offered" in shell.run(BLOCKS["apply"])
     printed = shell.run(BLOCKS["grpcurl"])
     assert "offsite.provider.v1.OrganizationService" in printed
     assert '"name": "Acme"' in printed
