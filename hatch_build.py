@@ -25,7 +25,8 @@ def generate(root: Path) -> None:
     """
     protos = root / "protos"
     sources = sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto"))
-    outputs = [f"--{kind}_out=." for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
+    kinds = {"python": "", "grpc_python": "", "mypy": "quiet:", "mypy_grpc": "quiet:"}
+    outputs = [f"--{kind}_out={options}." for kind, options in kinds.items()]
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, *sources]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     subprocess.run(command, cwd=protos, check=True, env={**os.environ, "PATH": path})  # noqa: S603

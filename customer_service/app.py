@@ -26,6 +26,7 @@ from customer_service.rpc.users import UserServicer
 from service_kit.clock import now
 from service_kit.common_services import common_services
 from service_kit.database.engine import Transaction
+from service_kit.ledger import license
 from service_kit.server.access import COMMON_ACCESS
 from service_kit.server.first_start import Ground, first_start
 from service_kit.server.maintenance import Maintenance
@@ -83,6 +84,7 @@ restore = _MAINTENANCE.restore
 
 
 def _ensure_root_and_local(tx: Transaction, organization: str) -> None:
+    license.lock(tx)  # replicas that start together make them one after another
     organizations.ensure_root(tx, str(uuid.uuid4()), organization, now())
     storages.ensure_local(tx, str(uuid.uuid4()), now())
 

@@ -5,6 +5,7 @@ address or identity changed.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -188,8 +189,9 @@ class Dialler:
     def __init__(self, identity: Identity, addresses: Callable[[], Sequence[str]]) -> None:
         self._identity = identity
         self._addresses = addresses
-        self._open: dict[tuple[str, tuple[str, ...]], ProviderClient] = {}
-        self._dialling = asyncio.Lock()
+        self._open: dict[str, tuple[tuple[str, ...], ProviderClient]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._dialling: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def __call__(self, storage: Storage) -> ProviderClient:
         """The provider of a storage.
@@ -199,18 +201,28 @@ class Dialler:
             PermissionDenied: another server answers there.
             Conflict: the two servers' clocks are too far apart.
         """
-        key = (storage.provider_guid, storage.addresses)
-        async with self._dialling:
-            client = self._open.get(key)
-            if client is None or _broken(client.channel):
+        guid = storage.provider_guid
+        async with self._dialling[guid]:
+            addresses, client = self._open.get(guid, ((), None))
+            if client is None or addresses != storage.addresses or _broken(client.channel):
+                if client is not None:
+                    self._close_later(client)
                 client = await self._dial(storage)
-                self._open[key] = client
+                self._open[guid] = storage.addresses, client
             return client
 
     async def close(self) -> None:
         """Close every channel."""
-        for client in self._open.values():
+        for task in self._closing:
+            task.cancel()
+        for _, client in self._open.values():
             await client.channel.close()
+
+    def _close_later(self, client: ProviderClient) -> None:
+        """Close a channel after the calls under way: a cancelled one would cancel its task."""
+        task = asyncio.create_task(client.channel.close(TIMEOUT))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def _dial(self, storage: Storage) -> ProviderClient:
         guid = storage.provider_guid

@@ -4,17 +4,20 @@ import asyncio
 import contextlib
 from datetime import timedelta
 
+import structlog
+
 from customer_service.domain.seat import Seat
 from customer_service.operations import outbox
 from customer_service.operations.peers import Dial
 from service_kit.clock import now
 from service_kit.database.engine import Database
 
+log = structlog.get_logger()
+
 IN_FLIGHT = 64
 LOOK = timedelta(seconds=1)  # changes of other replicas are looked for so often
 # A caller of `send_now` waits so long for an answer, or a comparison; the change is sent anyway.
 WAIT = timedelta(seconds=10)
-COMPARISON = timedelta(seconds=2)
 COMPARISON_LOOK = timedelta(seconds=0.05)
 
 
@@ -36,10 +39,13 @@ class Outbox:
         while True:
             self._woken.clear()
             room = IN_FLIGHT - len(self._sending)
-            due = await self._database.run(outbox.claim_due, now(), room) if room else []
+            if room <= 0:
+                await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            due = await self._database.run(outbox.claim_due, now(), room)
             for seat in due:
                 self._begin(seat)
-            if not due or len(self._sending) >= IN_FLIGHT:
+            if len(due) < room:
                 await self._rest()
 
     async def send_now(self, storage_id: str, device_id: str) -> None:
@@ -47,7 +53,7 @@ class Outbox:
 
         Shortly after a start or an attach, nothing is sent until both ledgers were compared.
         """
-        end = now() + COMPARISON
+        end = now() + WAIT
         # No event tells of it: another replica may be the one that compares.
         while not await self._send_once(storage_id, device_id) and now() < end:  # noqa: ASYNC110
             await asyncio.sleep(COMPARISON_LOOK.total_seconds())
@@ -70,10 +76,15 @@ class Outbox:
     def _begin(self, seat: Seat) -> asyncio.Task[bool]:
         task = asyncio.create_task(outbox.send(self._database, self._dial, seat))
         self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        task.add_done_callback(self._sent)
         return task
 
+    def _sent(self, task: asyncio.Task[bool]) -> None:
+        self._sending.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("outbox.failed", exc_info=error)  # it is sent again when its lease ends
+
     async def _rest(self) -> None:
-        """Wait until a change may be due: woken, one was answered, or the time to look has come."""
+        """Wait until a change may be due: woken, or the time to look has come."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), LOOK.total_seconds())

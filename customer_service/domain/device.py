@@ -19,11 +19,11 @@ class Device:
     deauthorized: bool = False
 
     def __post_init__(self) -> None:
-        """Bound every field."""
+        """Bound every field, and keep each in its one form."""
         checks = Checks("device.")
-        checks.uuid("id", self.id)
-        checks.text("name", self.name, least=1, most=200)
-        checks.uuid("user_id", self.user_id)
+        object.__setattr__(self, "id", checks.uuid("id", self.id))
+        object.__setattr__(self, "name", checks.text("name", self.name, least=1, most=200))
+        object.__setattr__(self, "user_id", checks.uuid("user_id", self.user_id))
         checks.done()
 
     def renamed(self, name: str) -> Self:

@@ -20,12 +20,12 @@ class Organization:
     version: int = 1
 
     def __post_init__(self) -> None:
-        """Bound every field."""
+        """Bound every field, and keep each in its one form."""
         checks = Checks("organization.")
-        checks.uuid("id", self.id)
-        checks.text("name", self.name, least=1, most=200)
+        object.__setattr__(self, "id", checks.uuid("id", self.id))
+        object.__setattr__(self, "name", checks.text("name", self.name, least=1, most=200))
         if self.parent_id is not None:
-            checks.uuid("parent_id", self.parent_id)
+            object.__setattr__(self, "parent_id", checks.uuid("parent_id", self.parent_id))
         checks.done()
 
     def changed(self, *, name: str | None = None, parent_id: str | None = None) -> Self:

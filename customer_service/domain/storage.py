@@ -1,7 +1,7 @@
 """A place to back up to: the customer's own server, or a provider attached to it."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
@@ -85,19 +85,26 @@ class Storage:
     attempts: int = 0
 
     def __post_init__(self) -> None:
-        """Bound every field that a person enters."""
+        """Bound every field that a person enters, and keep each in its one form."""
         checks = Checks()
-        checks.uuid("storage_id", self.id)
-        checks.text("name", self.name, least=1, most=100)
-        checks.done()
+        object.__setattr__(self, "id", checks.uuid("storage_id", self.id))
+        object.__setattr__(self, "name", checks.text("name", self.name, least=1, most=100))
         if self.type is StorageType.ATTACHED_SERVER:
-            parse_hostname("hostname", self.hostname)
-            parse_guid("provider_guid", self.provider_guid)
+            with checks.collecting():
+                object.__setattr__(self, "hostname", parse_hostname("hostname", self.hostname))
+            with checks.collecting():
+                guid = parse_guid("provider_guid", self.provider_guid)
+                object.__setattr__(self, "provider_guid", guid)
+        checks.done()
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """Where to dial: what a person entered first, then what the provider advertises."""
         return tuple(dict.fromkeys((self.hostname, *self.entitlement.grpc_addresses)))
+
+    def in_session_of(self, sent: "Storage") -> bool:
+        """Whether an answer to what was `sent` speaks of the present attachment and session."""
+        return (self.provider_guid, self.epoch) == (sent.provider_guid, sent.epoch)
 
     def now(self, state: StorageState, why: OffsiteError | None = None) -> Self:
         """In another state, with the reason."""
@@ -126,6 +133,7 @@ class Storage:
             epoch=epoch,
             position=position,
             session_nonce="",
+            compared=False,
             entitlement=entitlement,
             last_contact_time=now,
             next_attempt_time=None,
@@ -141,13 +149,28 @@ class Storage:
         )
 
     def detaching(self, now: datetime) -> Self:
-        """A detach to be told to the provider until it answers."""
-        return replace(self.now(StorageState.DETACHING), next_attempt_time=now, attempts=0)
-
-    def detached(self, why: OffsiteError | None = None) -> Self:
-        """Without an attachment."""
+        """A detach to be told to the provider until it answers; a registration key is forgotten."""
         return replace(
-            self.now(StorageState.DETACHED, why), sealed_key=None, next_attempt_time=None
+            self.now(StorageState.DETACHING), sealed_key=None, next_attempt_time=now, attempts=0
+        )
+
+    def detached(self) -> Self:
+        """Without an attachment, because a person here wants it so."""
+        return replace(self.ended(None), epoch=0, position=0)
+
+    def ended(self, why: OffsiteError | None) -> Self:
+        """Without an attachment, because the provider ended it; it may be attached again."""
+        return replace(
+            self.now(StorageState.DETACHED, why),
+            sealed_key=None,
+            session_nonce="",
+            next_attempt_time=None,
+        )
+
+    def later(self, why: OffsiteError, delay: timedelta, now: datetime) -> Self:
+        """The same attach or detach, to be tried again after a while."""
+        return replace(
+            self.now(self.state, why), attempts=self.attempts + 1, next_attempt_time=now + delay
         )
 
     def in_session(self, epoch: int, position: int, now: datetime) -> Self:

@@ -29,11 +29,12 @@ class User:
     version: int = 1
 
     def __post_init__(self) -> None:
-        """Bound every field."""
+        """Bound every field, and keep each in its one form."""
         checks = Checks("user.")
-        checks.uuid("id", self.id)
-        checks.email("email", self.email, required=True)
-        checks.uuid("organization_id", self.organization_id)
+        object.__setattr__(self, "id", checks.uuid("id", self.id))
+        object.__setattr__(self, "email", checks.email("email", self.email, required=True))
+        organization_id = checks.uuid("organization_id", self.organization_id)
+        object.__setattr__(self, "organization_id", organization_id)
         checks.done()
 
     def changed(self, *, email: str | None = None, organization_id: str | None = None) -> Self:

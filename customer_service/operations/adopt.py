@@ -7,12 +7,11 @@ from customer_service.domain.device import Device
 from customer_service.domain.provider import ProviderSeat
 from customer_service.domain.seat import Seat, SeatState
 from customer_service.operations import seats as use_cases
-from customer_service.store import destinations, devices, seats, storages, users
+from customer_service.operations import standing
+from customer_service.store import destinations, devices, organizations, seats, storages, users
 from service_kit.database.engine import Transaction
 from service_kit.database.paging import Page, PageRequest
-from service_kit.errors import LimitReached
-from service_kit.ledger import audit, license
-from service_kit.reasons import Reason
+from service_kit.ledger import audit
 
 
 def list_unclaimed(tx: Transaction, storage_id: str, page: PageRequest) -> Page[ProviderSeat]:
@@ -28,29 +27,22 @@ def list_unclaimed(tx: Transaction, storage_id: str, page: PageRequest) -> Page[
 def adopt(
     tx: Transaction, storage_id: str, user_id: str, device_guids: Sequence[str], now: datetime
 ) -> int:
-    """Make devices of unclaimed seats under a user; answers how many.
+    """Make devices of unclaimed seats under a user, who is offered the storage; answers how many.
 
     Raises:
         NotFound: no such storage or user.
+        Conflict: the user is not active.
         LimitReached: this server's own license has too few free seats for them.
     """
+    storages.get(tx, storage_id)
+    organizations.hold_tree(tx)
     storage = storages.lock(tx, storage_id)
     user = users.lock(tx, user_id)
-    unclaimed = seats.all_unclaimed(tx, storage_id, device_guids)
-    known = devices.names(tx, [each.device_guid for each in unclaimed])
-    _check_license(tx, [each.device_guid for each in unclaimed])
-    for row in unclaimed:
-        if row.device_guid not in known:
-            name = _free_name(row)
-            devices.create(tx, Device(row.device_guid, name, user_id, now))
-        asked = Seat(storage_id, row.device_guid, row.generation, SeatState.ACQUIRING, now)
-        held = asked.answered(SeatState.HELD, now)
-        before = seats.lock(tx, storage_id, row.device_guid)
-        newly = not seats.using_among(tx, [row.device_guid])
-        seats.put(tx, before, held)
-        if newly:
-            use_cases.count(tx, [row.device_guid], "seat.acquired", 1, now)
-        seats.claim(tx, storage_id, row.device_guid)
+    standing.check_user(tx, user)
+    unclaimed = seats.claim_unclaimed(tx, storage_id, device_guids)
+    _make_devices(tx, unclaimed, user_id, now)
+    use_cases.overwrite(tx, [_held(storage_id, each, now) for each in unclaimed], now)
+    use_cases.check_license(tx, 0)
     offered = destinations.offered(tx, [user_id])[user_id]
     if unclaimed and storage_id not in offered:
         destinations.offer(tx, user_id, [*offered, storage_id])
@@ -64,17 +56,21 @@ def adopt(
     return len(unclaimed)
 
 
-def _check_license(tx: Transaction, device_guids: Sequence[str]) -> None:
-    own = license.lock(tx)
-    needed = len(device_guids) - len(seats.using_among(tx, device_guids))
-    if own.seats_in_use + needed > own.seats:
-        raise LimitReached(
-            Reason.LICENSE_LIMIT_REACHED,
-            f"This server's license has {own.seats} seats, {own.seats_in_use} are in use, "
-            f"and {needed} more are needed.",
-            "Raise the license: license set --seats.",
-            metadata={"limit": str(own.seats), "in_use": str(own.seats_in_use)},
-        )
+def _make_devices(
+    tx: Transaction, unclaimed: Sequence[ProviderSeat], user_id: str, now: datetime
+) -> None:
+    known = devices.names(tx, [each.device_guid for each in unclaimed])
+    made = [
+        Device(each.device_guid, _free_name(each), user_id, now)
+        for each in unclaimed
+        if each.device_guid not in known
+    ]
+    devices.create_all(tx, made)
+
+
+def _held(storage_id: str, row: ProviderSeat, now: datetime) -> Seat:
+    seat = Seat(storage_id, row.device_guid, row.generation, SeatState.ACQUIRING, now)
+    return seat.answered(SeatState.HELD, now)
 
 
 def _free_name(row: ProviderSeat) -> str:

@@ -10,13 +10,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from customer_service.domain.provider import Attached, Offer, ProviderSeat, Session
-from customer_service.domain.seat import retry_delay
-from customer_service.domain.storage import Storage, StorageState, StorageType
-from customer_service.operations import destinations
+from customer_service.domain.storage import SERVING, Storage, StorageState, StorageType
+from customer_service.operations import destinations, outcomes
 from customer_service.operations.ledgers import adopt_generations
 from customer_service.operations.peers import Dial, Provider
 from customer_service.operations.reconcile import reconcile
-from customer_service.store import seats, storages
+from customer_service.store import organizations, seats, storages
 from service_kit.clock import now as clock
 from service_kit.database.engine import Database, Transaction
 from service_kit.errors import AlreadyExists, Conflict, NotFound, OffsiteError, Unavailable
@@ -51,6 +50,38 @@ async def attach(
     return await complete(database, dial, identity, storage.id)
 
 
+async def attach_again(
+    database: Database,
+    dial: Dial,
+    identity: Identity,
+    storage_id: str,
+    registration_key: str,
+    *,
+    provider_guid: str = "",
+    hostname: str = "",
+) -> Storage:
+    """Go on with an attach that was cut off, or attach a storage anew with another key or provider.
+
+    Nothing changes before the provider has found the new key good.
+
+    Raises:
+        Conflict: it is the local storage, or has no need to be attached, or no key is left.
+        OffsiteError: the provider is not the one expected, or refuses the key.
+    """
+    storage = await database.read(_again, storage_id, provider_guid, hostname)
+    if registration_key:
+        await test(dial, storage, registration_key)
+        sealed = identity.seal(PURPOSE, registration_key.encode())
+        await database.run(begin_again, storage_id, sealed, clock(), provider_guid, hostname)
+    elif storage.sealed_key is None:
+        raise Conflict(
+            Reason.WRONG_STATE,
+            f"Storage {storage.name} has no registration key any more.",
+            "Ask the provider for a new registration key and give it along.",
+        )
+    return await complete(database, dial, identity, storage_id)
+
+
 def begin(tx: Transaction, storage: Storage, now: datetime) -> None:
     """Write a new storage as ATTACHING."""
     storages.create(tx, storage)
@@ -59,43 +90,21 @@ def begin(tx: Transaction, storage: Storage, now: datetime) -> None:
 
 def begin_again(
     tx: Transaction,
-    identity: Identity,
     storage_id: str,
-    registration_key: str,
+    sealed_key: bytes,
     now: datetime,
-    *,
     provider_guid: str = "",
     hostname: str = "",
-) -> Storage:
+) -> None:
     """Write an existing storage as ATTACHING again, with a new key, and perhaps another provider.
 
     Raises:
         Conflict: it is the local storage, or it has no need to be attached.
     """
-    storage = storages.lock(tx, storage_id)
-    if storage.type is StorageType.LOCAL or (
-        storage.state in (StorageState.ATTACHED, StorageState.DETACHING) and not provider_guid
-    ):
-        raise Conflict(
-            Reason.WRONG_STATE,
-            f"Storage {storage.name} is {storage.state}.",
-            "Only a storage that is being attached, was refused or detached can be attached again.",
-        )
-    if registration_key:
-        sealed = identity.seal(PURPOSE, registration_key.encode())
-        storage = replace(
-            storage.attaching(sealed, now),
-            provider_guid=provider_guid or storage.provider_guid,
-            hostname=hostname or storage.hostname,
-        )
-        storages.save(tx, storage)
-    if storage.sealed_key is None:
-        raise Conflict(
-            Reason.WRONG_STATE,
-            f"Storage {storage.name} has no registration key any more.",
-            "Ask the provider for a new registration key and give it along.",
-        )
-    return storage
+    storages.lock(tx, storage_id)
+    storage = _again(tx, storage_id, provider_guid, hostname)
+    storages.save(tx, storage.attaching(sealed_key, now))
+    audit.record(tx, "storage.attaching", subject=storage.name, now=now)
 
 
 async def complete(database: Database, dial: Dial, identity: Identity, storage_id: str) -> Storage:
@@ -111,12 +120,15 @@ async def complete(database: Database, dial: Dial, identity: Identity, storage_i
     try:
         provider = await dial(storage)
         attached = await provider.attach(key)
-        theirs = await _all_seats(provider, Session(attached.epoch, attached.position))
     except Unavailable as error:
-        return await database.run(later, storage_id, error, clock())
+        return await database.run(outcomes.later, storage, error, clock())
     except OffsiteError as error:
         await database.run(refused, storage_id, storage.sealed_key, error, clock())
         raise
+    try:
+        theirs = await _all_seats(provider, Session(attached.epoch, attached.position))
+    except OffsiteError as error:
+        return await database.run(outcomes.later, storage, error, clock())
     storage = await database.run(finish, storage_id, storage.sealed_key, attached, theirs, clock())
     with contextlib.suppress(OffsiteError):  # the upkeep compares again
         await reconcile(database, provider, storage)
@@ -131,15 +143,20 @@ def finish(
     theirs: Sequence[ProviderSeat],
     now: datetime,
 ) -> Storage:
-    """Record an attachment, offer it by default, and go on from the generations there."""
-    storage = storages.lock(tx, storage_id)
-    if storage.sealed_key != sealed_key:
-        return storage
-    storage = storage.attached(attached.epoch, attached.position, attached.entitlement, now)
-    storages.save(tx, replace(storage, compared=False))
+    """Record an attachment, and go on from the generations there.
+
+    New users are offered the storage, unless it was attached before: then what is offered stays.
+    """
+    organizations.lock_tree(tx)
+    before = storages.lock(tx, storage_id)
+    if before.sealed_key != sealed_key:
+        return before
+    storage = before.attached(attached.epoch, attached.position, attached.entitlement, now)
+    storages.save(tx, storage)
     seats.forget_acknowledged(tx, storage_id)
     adopt_generations(tx, storage, theirs, now)
-    destinations.offer_by_default(tx, storage_id)
+    if not before.epoch:
+        destinations.offer_by_default(tx, storage_id)
     audit.record(tx, "storage.attached", subject=storage.name, now=now)
     return storage
 
@@ -154,18 +171,28 @@ def refused(
         audit.record(tx, "storage.refused", subject=storage.name, detail=error.message, now=now)
 
 
-def later(tx: Transaction, storage_id: str, error: OffsiteError, now: datetime) -> Storage:
-    """Note when to try again."""
-    storage = storages.lock(tx, storage_id)
-    if storage.next_attempt_time is not None:
-        delay = retry_delay(storage.attempts, 1.0)
-        storage = replace(
-            storage.now(storage.state, error),
-            attempts=storage.attempts + 1,
-            next_attempt_time=now + delay,
+def _again(tx: Transaction, storage_id: str, provider_guid: str, hostname: str) -> Storage:
+    """The storage as it is to be attached again.
+
+    Raises:
+        Conflict: it is the local storage, or it has no need to be attached.
+    """
+    storage = storages.get(tx, storage_id)
+    ready = storage.state not in (*SERVING, StorageState.DETACHING)
+    moved = provider_guid and storage.state is not StorageState.DETACHING
+    if storage.type is StorageType.LOCAL or not (ready or moved):
+        raise Conflict(
+            Reason.WRONG_STATE,
+            f"Storage {storage.name} is {storage.state}.",
+            "Only a storage that is being attached, was refused or detached can be attached again.",
         )
-        storages.save(tx, storage)
-    return storage
+    entitlement = replace(storage.entitlement, grpc_addresses=())
+    return replace(
+        storage,
+        provider_guid=provider_guid or storage.provider_guid,
+        hostname=hostname or storage.hostname,
+        entitlement=entitlement if provider_guid or hostname else storage.entitlement,
+    )
 
 
 def _repeated(tx: Transaction, storage: Storage) -> Storage | None:

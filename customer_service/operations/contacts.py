@@ -16,33 +16,35 @@ from customer_service.operations import outcomes, sessions
 from customer_service.operations.peers import Provider
 from customer_service.store import devices, seats, storages
 from service_kit.clock import now as clock
+from service_kit.database.chunks import chunks
 from service_kit.database.engine import Database, Transaction
 from service_kit.errors import Conflict, OffsiteError
 from service_kit.ledger import audit
 from service_kit.reasons import Reason
-
-RESYNC_PART = 1000
 
 
 async def contact(database: Database, provider: Provider, storage: Storage) -> Storage:
     """Ask what the provider grants now, and follow its view of the attachment.
 
     Raises:
-        OffsiteError: the provider can't be reached, or the attachment has ended.
+        OffsiteError: the provider can't be reached, or another deployment of this server is there.
     """
     try:
         heard = await provider.contact(storage.position)
     except OffsiteError as error:
         if error.reason in outcomes.ATTACHMENT_STATES:
-            return await database.run(outcomes.attachment_refused, storage.id, error, clock())
+            return await database.run(outcomes.attachment_refused, storage, error, clock())
         raise
-    return await database.run(follow, storage.id, heard, clock())
+    present = await database.run(follow, storage, heard, clock())
+    if present.state in SERVING and heard.epoch > present.epoch:
+        return await sessions.overtaken(database, provider, present)
+    return present
 
 
-def follow(tx: Transaction, storage_id: str, heard: Contact, now: datetime) -> Storage:
-    """Record what a contact told."""
-    storage = storages.lock(tx, storage_id)
-    if storage.state not in CONNECTED:
+def follow(tx: Transaction, asked: Storage, heard: Contact, now: datetime) -> Storage:
+    """Record what a contact told, unless another attachment or session has begun meanwhile."""
+    storage = storages.lock(tx, asked.id)
+    if storage.state not in CONNECTED or not storage.in_session_of(asked):
         return storage
     before = storage.state
     storage = replace(storage.heard(heard.position, now), entitlement=heard.entitlement)
@@ -53,7 +55,7 @@ def follow(tx: Transaction, storage_id: str, heard: Contact, now: datetime) -> S
             tx, f"storage.{storage.state}", subject=storage.name, detail=storage.reason, now=now
         )
     if storage.state in SERVING and before not in SERVING:
-        seats.send_waiting_now(tx, storage_id, now)
+        seats.send_waiting_now(tx, storage.id, now)
     return storage
 
 
@@ -69,11 +71,11 @@ async def resync(database: Database, provider: Provider, storage: Storage) -> St
     storage = await database.run(sessions.prepare, storage.id)
     session = Session(storage.epoch, storage.position)
     rows = await database.read(_resync_rows, storage.id)
-    parts = [rows[start : start + RESYNC_PART] for start in range(0, len(rows), RESYNC_PART)]
+    parts = list(chunks(rows))
     for number, part in enumerate(parts, 1):
         await provider.resync(session, part, number)
-    opened = await provider.open_session(
-        session, storage.session_nonce, SessionKind.RESYNC, resync_parts=len(parts)
+    opened = await sessions.request(
+        database, provider, storage, SessionKind.RESYNC, parts=len(parts)
     )
     return await database.run(resynced, storage, opened, clock())
 
@@ -108,9 +110,7 @@ def _in_state_of(storage: Storage, heard: Contact) -> Storage:
 
 def _resync_rows(tx: Transaction, storage_id: str) -> list[ResyncRow]:
     rows = [each for each in seats.walk(tx, storage_id) if each.acknowledged]
-    names: dict[str, str] = {}
-    for start in range(0, len(rows), RESYNC_PART):
-        names |= devices.names(tx, [each.device_id for each in rows[start : start + RESYNC_PART]])
+    names = devices.names(tx, [each.device_id for each in rows])
     return [_resync_row(each, names) for each in rows]
 
 

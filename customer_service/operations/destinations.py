@@ -13,6 +13,7 @@ from service_kit.database.engine import Transaction
 from service_kit.errors import Conflict, FieldViolation, InvalidArgument
 from service_kit.ledger import audit
 from service_kit.reasons import Reason
+from service_kit.validation import Checks
 
 MOST_DESTINATIONS = 100
 
@@ -64,14 +65,15 @@ def set_defaults(
         NotFound: no such organization or storage.
         Conflict: devices in use would lose a storage, and that was not confirmed.
     """
-    organizations.lock_tree(tx)
-    check_offerable(tx, wanted.storage_ids)
     if wanted.organization_id == SERVER and wanted.inherit:
         raise InvalidArgument([FieldViolation("destinations.inherit", "is not for the server")])
+    organizations.lock_tree(tx)
+    own = () if wanted.inherit else wanted.storage_ids
+    present = destinations.defaults(tx, wanted.organization_id)
+    check_offerable(tx, "destinations.storage_ids", own, present)
     if wanted.organization_id != SERVER:
         organizations.get(tx, wanted.organization_id)
         destinations.set_inherits(tx, wanted.organization_id, inherits=wanted.inherit)
-    own = () if wanted.inherit else wanted.storage_ids
     destinations.set_defaults(tx, wanted.organization_id, own)
     changes = _apply(tx, wanted.organization_id, now) if apply else Changes()
     if changes.devices_released and not confirmed:
@@ -101,16 +103,18 @@ def set_for_user(
         NotFound: no such user or storage.
         Conflict: devices in use would lose a storage, and that was not confirmed.
     """
+    organizations.hold_tree(tx)
+    present = destinations.offered(tx, [user_id]).get(user_id, [])
+    check_offerable(tx, "storage_ids", storage_ids or (), present)
     user = users.lock(tx, user_id)
-    inherits = storage_ids is None
-    wanted = effective(tx, user.organization_id) if storage_ids is None else list(storage_ids)
-    check_offerable(tx, wanted)
+    wanted = effective(tx, user.organization_id) if storage_ids is None else storage_ids
     lost = set(destinations.offered(tx, [user_id])[user_id]) - set(wanted)
     destinations.offer(tx, user_id, wanted)
-    users.save(tx, user.offered(inherits=inherits))
+    users.save(tx, user.offered(inherits=storage_ids is None))
     released = Released()
     if lost:
-        released = seat_use_cases.release(tx, devices.of_users(tx, [user_id]), now, sorted(lost))
+        device_ids = devices.of_users(tx, [user_id])
+        released = seat_use_cases.release(tx, device_ids, now, lambda seat: seat.storage_id in lost)
     if released.devices and not confirmed:
         raise unconfirmed(1, released.devices)
     audit.record(tx, "user.destinations_set", subject=user.email, now=now)
@@ -124,20 +128,25 @@ def offer_by_default(tx: Transaction, storage_id: str) -> None:
         destinations.set_defaults(tx, SERVER, [*present, storage_id])
 
 
-def check_offerable(tx: Transaction, storage_ids: Sequence[str]) -> None:
-    """Refuse what can't be offered, by the field that names it."""
-    known = storages.by_ids(tx, list(storage_ids))
-    violations = [
-        FieldViolation("storage_ids", f"{each} is no storage that is attached")
-        for each in storage_ids
-        if each not in known or known[each].state in (StorageState.DETACHED, StorageState.DETACHING)
-    ]
+def check_offerable(
+    tx: Transaction, field: str, storage_ids: Sequence[str], present: Sequence[str]
+) -> None:
+    """Refuse what can't be offered, by the field that names it; what is offered already may stay.
+
+    The storages are held: none is detached before this is done.
+    """
+    checks = Checks()
     if len(storage_ids) > MOST_DESTINATIONS:
-        violations.append(FieldViolation("storage_ids", f"must be at most {MOST_DESTINATIONS}"))
+        checks.fail(field, f"must be at most {MOST_DESTINATIONS}")
     if len(set(storage_ids)) < len(storage_ids):
-        violations.append(FieldViolation("storage_ids", "must not name a storage twice"))
-    if violations:
-        raise InvalidArgument(violations)
+        checks.fail(field, "must not name a storage twice")
+    checks.done()
+    known = storages.hold(tx, storage_ids)
+    ended = (StorageState.DETACHED, StorageState.DETACHING)
+    for each in storage_ids:
+        if each not in present and (each not in known or known[each].state in ended):
+            checks.fail(field, f"{each} is no storage that is attached")
+    checks.done()
 
 
 def unconfirmed(users_losing: int, devices_released: int) -> Conflict:
@@ -162,18 +171,19 @@ def _apply(tx: Transaction, organization_id: str, now: datetime) -> Changes:
             return Changes()
         organization_id = root.id
     wanted = effective(tx, organization_id)
-    below = organizations.below(tx, organization_id, inheriting=True)
+    below = organizations.select_below(organization_id, inheriting=True)
     concerned = destinations.inheriting_users(below)
     gained = destinations.gaining(tx, concerned, wanted)
     lost = destinations.losing(tx, concerned, wanted)
     destinations.apply(tx, gained, lost)
-    released = 0
-    for storage_id in sorted({each.storage_id for each in lost}):
-        user_ids = [each.user_id for each in lost if each.storage_id == storage_id]
-        device_ids = devices.of_users(tx, user_ids)
-        released += seat_use_cases.release(tx, device_ids, now, [storage_id]).devices
+    losing = {each.user_id for each in lost}
+    pairs = {(each.user_id, each.storage_id) for each in lost}
+    user_of = devices.of_users(tx, sorted(losing))
+    released = seat_use_cases.release(
+        tx, user_of, now, lambda seat: (user_of[seat.device_id], seat.storage_id) in pairs
+    )
     return Changes(
         users_gaining=len({each.user_id for each in gained}),
-        users_losing=len({each.user_id for each in lost}),
-        devices_released=released,
+        users_losing=len(losing),
+        devices_released=released.devices,
     )

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from customer_service.domain.device import Device
 from customer_service.domain.seat import USING
-from customer_service.domain.user import UserState
 from customer_service.operations import seats as seat_use_cases
+from customer_service.operations import standing
 from customer_service.operations.organizations import Impact
 from customer_service.operations.seats import Destination, Released
-from customer_service.store import devices, storages, users
+from customer_service.store import devices, organizations, storages, users
 from service_kit.database.engine import Transaction
 from service_kit.database.paging import Page, PageRequest
 from service_kit.errors import AlreadyExists, Conflict
@@ -49,11 +49,8 @@ def register(tx: Transaction, device: Device, now: datetime) -> DeviceView:
             f"The id {device.id} is device {known.name}'s.",
             "Choose a new UUID.",
         )
-    user = users.lock(tx, device.user_id)
-    if user.state is not UserState.ACTIVE:
-        raise Conflict(
-            Reason.USER_NOT_ACTIVE, f"User {user.email} is {user.state}.", "Bring the user back."
-        )
+    organizations.hold_tree(tx)
+    standing.check_user(tx, users.hold(tx, device.user_id))
     devices.create(tx, device)
     _record(tx, "device.registered", device, now)
     return view(tx, [device])[0]
@@ -145,7 +142,9 @@ def stop_using(
     """
     device = devices.lock(tx, device_id)
     storage = storages.get(tx, storage_id)
-    released = seat_use_cases.release(tx, [device_id], now, [storage_id])
+    released = seat_use_cases.release(
+        tx, [device_id], now, lambda seat: seat.storage_id == storage_id
+    )
     audit.record(tx, "device.stopped", subject=device_id, detail=storage.name, now=now)
     return view(tx, [device])[0], Impact(released=released)
 

@@ -8,7 +8,9 @@ from datetime import datetime
 from customer_service.domain.provider import ProviderSeat
 from customer_service.domain.seat import Kind, Seat, SeatState
 from customer_service.domain.storage import Storage
+from customer_service.operations import seats as use_cases
 from customer_service.store import devices, seats
+from service_kit.database.chunks import chunks
 from service_kit.database.engine import Transaction
 
 MOST_EXCLUDED = 10_000
@@ -46,21 +48,34 @@ def snapshot(tx: Transaction, storage_id: str) -> Snapshot | None:
 def compare(
     tx: Transaction, storage_id: str, theirs: Iterable[ProviderSeat]
 ) -> Iterator[Difference]:
-    """Where the ledgers differ, by device.
+    """Where the ledgers differ, by device; the provider's rows come by device, too.
 
     The provider's rows must be read before this server's: then a generation that is higher there
     was never given out here.
     """
-    ours = {each.device_id: each for each in seats.walk(tx, storage_id)}
-    seen = set()
+    for ours, row in _by_device(seats.walk(tx, storage_id), theirs):
+        if differs(ours, row):
+            device_id = ours.device_id if ours else row.device_guid if row else ""
+            yield Difference(device_id, row.device_name if row else "", ours, row)
+
+
+def _by_device(
+    ours: Iterator[Seat], theirs: Iterable[ProviderSeat]
+) -> Iterator[tuple[Seat | None, ProviderSeat | None]]:
+    """Both sides' rows side by side, without holding this server's in memory."""
+    mine = next(ours, None)
     for row in theirs:
-        seen.add(row.device_guid)
-        seat = ours.get(row.device_guid)
-        if differs(seat, row):
-            yield Difference(row.device_guid, row.device_name, seat, row)
-    for device_id, seat in ours.items():
-        if device_id not in seen and differs(seat, None):
-            yield Difference(device_id, "", seat, None)
+        while mine is not None and mine.device_id < row.device_guid:
+            yield mine, None
+            mine = next(ours, None)
+        if mine is not None and mine.device_id == row.device_guid:
+            yield mine, row
+            mine = next(ours, None)
+        else:
+            yield None, row
+    while mine is not None:
+        yield mine, None
+        mine = next(ours, None)
 
 
 def differs(ours: Seat | None, theirs: ProviderSeat | None) -> bool:
@@ -83,32 +98,24 @@ def adopt_generations(
 
     Seats of devices that this server does not know are listed as unclaimed.
     """
-    names = {}
-    for start in range(0, len(theirs), 1000):
-        names.update(devices.names(tx, [row.device_guid for row in theirs[start : start + 1000]]))
-    unclaimed = []
-    for row in theirs:
-        ours = seats.lock(tx, storage.id, row.device_guid)
-        if ours is not None:
-            adopted = _adopted(ours, row, now)
-            if adopted != ours:
-                seats.save(tx, adopted)
-        elif row.device_guid in names and not row.live:
-            seats.add(
-                tx, _taken(Seat(storage.id, row.device_guid, 0, SeatState.NONE, now), row, now)
-            )
-        elif row.live:
-            unclaimed.append(as_unclaimed(row))
+    unclaimed: list[ProviderSeat] = []
+    for some in chunks(theirs):
+        known = sorted(devices.names(tx, [row.device_guid for row in some]))
+        devices.lock_all(tx, known)
+        ours = {each.device_id: each for each in seats.lock_of_devices(tx, known, storage.id)}
+        unclaimed += [row for row in some if row.live and row.device_guid not in ours]
+        adopted = [
+            _adopted(ours.get(row.device_guid) or _unused(storage, row, now), row, now)
+            for row in some
+            if row.device_guid in ours or (row.device_guid in known and not row.live)
+        ]
+        changed = [each for each in adopted if each != ours.get(each.device_id)]
+        use_cases.overwrite(tx, changed, now)
     seats.replace_unclaimed(tx, storage.id, unclaimed)
 
 
-def as_unclaimed(row: ProviderSeat) -> dict[str, object]:
-    """The row of the list of unclaimed seats."""
-    return {
-        "device_guid": row.device_guid,
-        "device_name": row.device_name,
-        "generation": row.generation,
-    }
+def _unused(storage: Storage, row: ProviderSeat, now: datetime) -> Seat:
+    return Seat(storage.id, row.device_guid, 0, SeatState.NONE, now)
 
 
 def _adopted(ours: Seat, theirs: ProviderSeat, now: datetime) -> Seat:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from customer_service.domain.organization import Organization
 from customer_service.operations import seats as seat_use_cases
+from customer_service.operations import standing
 from customer_service.operations.seats import NOTHING, Released
 from customer_service.store import devices, organizations, seats, users
 from service_kit.database.engine import Transaction
@@ -46,6 +47,7 @@ def create(tx: Transaction, organization: Organization, now: datetime) -> Organi
     Raises:
         NotFound: no such parent.
         AlreadyExists: the id or the name is taken.
+        Conflict: the parent is deactivated.
     """
     known = organizations.find(tx, organization.id)
     if known is not None:
@@ -56,7 +58,8 @@ def create(tx: Transaction, organization: Organization, now: datetime) -> Organi
             f"The id {organization.id} is organization {known.name}'s.",
             "Choose a new UUID.",
         )
-    organizations.get(tx, organization.parent_id or "")
+    organizations.hold_tree(tx)
+    standing.check_organization(tx, organization.parent_id or "")
     organizations.create(tx, organization)
     audit.record(
         tx,
@@ -105,7 +108,7 @@ def update(
     Raises:
         NotFound: no such organization or parent.
         AlreadyExists: the name is taken.
-        Conflict: it would be below itself, or it is the root and would have a parent.
+        Conflict: it would be below itself or a deactivated one, or it is the root.
         Stale: it was changed since the etag was read.
     """
     organizations.lock_tree(tx)
@@ -206,7 +209,9 @@ def view(tx: Transaction, some: Sequence[Organization]) -> list[OrganizationView
 
 
 def _check_move(tx: Transaction, organization: Organization, parent_id: str) -> None:
-    organizations.get(tx, parent_id)
+    if parent_id == organization.parent_id:
+        return
+    standing.check_organization(tx, parent_id)
     if organization.parent_id is None or parent_id in organizations.below(tx, organization.id):
         raise Conflict(
             Reason.WRONG_STATE,

@@ -8,6 +8,7 @@ from customer_service.domain.provider import Session
 from customer_service.domain.seat import Kind, Seat
 from customer_service.domain.storage import SERVING, Storage
 from customer_service.operations import outcomes, sessions
+from customer_service.operations.outcomes import Sent
 from customer_service.operations.peers import Dial, Provider
 from customer_service.store import devices, seats, storages
 from service_kit.clock import now as clock
@@ -28,7 +29,7 @@ def claim(tx: Transaction, storage_id: str, device_id: str, now: datetime) -> Se
     seat = seats.lock(tx, storage_id, device_id)
     if seat is None or not seat.waiting:
         return None
-    seats.save(tx, replace(seat, next_attempt_time=now + LEASE))
+    seats.put(tx, replace(seat, next_attempt_time=now + LEASE))
     return seat
 
 
@@ -44,42 +45,36 @@ async def send(database: Database, dial: Dial, seat: Seat) -> bool:
         return False
     try:
         provider = await dial(storage)
-        return await _exchange(database, provider, storage, seat, name)
+        return await _exchange(database, provider, Sent(storage, seat), name)
     except OffsiteError as error:
-        await database.run(outcomes.failed, seat, error, clock())
+        await database.run(outcomes.failed, Sent(storage, seat), error, clock())
         return True
 
 
-async def _exchange(
-    database: Database, provider: Provider, storage: Storage, seat: Seat, name: str
-) -> bool:
+async def _exchange(database: Database, provider: Provider, sent: Sent, name: str) -> bool:
     """Send under the present epoch; where another replica has begun a newer one, under that.
 
     Where nobody here has, there is another deployment: opening a session finds it out. The change
     then waits until both ledgers were compared.
     """
     try:
-        return await _request(database, provider, storage, seat, name)
+        return await _request(database, provider, sent, name)
     except OffsiteError as error:
         if error.reason != Reason.STALE_EPOCH:
             raise
-        moved = await database.read(storages.get, storage.id)
-        if moved.epoch == storage.epoch:
-            await sessions.open_session(database, provider, storage.id)
-        elif moved.compared:
-            return await _request(database, provider, moved, seat, name)
-        return False
+        moved = await sessions.overtaken(database, provider, sent.storage)
+        if moved.state not in SERVING or not moved.compared:
+            return False
+        return await _request(database, provider, Sent(moved, sent.seat), name)
 
 
-async def _request(
-    database: Database, provider: Provider, storage: Storage, seat: Seat, name: str
-) -> bool:
-    session = Session(storage.epoch, storage.position)
-    if seat.kind is Kind.ACQUIRE:
-        answer = await provider.acquire(session, seat, name)
+async def _request(database: Database, provider: Provider, sent: Sent, name: str) -> bool:
+    session = Session(sent.storage.epoch, sent.storage.position)
+    if sent.seat.kind is Kind.ACQUIRE:
+        answer = await provider.acquire(session, sent.seat, name)
     else:
-        answer = await provider.release(session, seat)
-    return await database.run(outcomes.answered, seat, session.epoch, answer, clock())
+        answer = await provider.release(session, sent.seat)
+    return await database.run(outcomes.answered, sent, answer, clock())
 
 
 def _where(tx: Transaction, seat: Seat) -> tuple[Storage, str]:

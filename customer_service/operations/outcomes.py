@@ -1,7 +1,7 @@
 """What a provider's answer does to this server's ledger."""
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from customer_service.domain.provider import SeatAnswer
@@ -32,54 +32,83 @@ ATTACHMENT_STATES = {
     Reason.ATTACHMENT_REWOUND: StorageState.REWOUND,
     Reason.ATTACHMENT_ENDED: StorageState.DETACHED,
 }
+# Among them, what a request is told that a newer one of this same server has overtaken on the way.
+OVERTAKEN = (
+    Reason.STALE_GENERATION,
+    Reason.GENERATION_CONFLICT,
+    Reason.GENERATION_STEP_TOO_LARGE,
+)
 
 
-def answered(tx: Transaction, sent: Seat, epoch: int, answer: SeatAnswer, now: datetime) -> bool:
+@dataclass(frozen=True)
+class Sent:
+    """A change as it was sent, and the storage in whose session."""
+
+    storage: Storage
+    seat: Seat
+
+
+def answered(tx: Transaction, sent: Sent, answer: SeatAnswer, now: datetime) -> bool:
     """Record the answer to a change, unless a newer change has replaced it.
 
     False: it is of an older session and says nothing of the present one; the change is sent again.
     """
-    if storages.lock(tx, sent.storage_id).epoch != epoch:
+    if not storages.lock(tx, sent.storage.id).in_session_of(sent.storage):
         return False
-    storages.hear(tx, sent.storage_id, answer.position, now)
-    row = _still(tx, sent)
+    storages.hear(tx, sent.storage.id, answer.position, now)
+    row = _still(tx, sent.seat)
     if row is not None:
-        state = answer.state if sent.kind is Kind.ACQUIRE else SeatState.NONE
-        seats.save(tx, row.answered(state, now))
+        state = answer.state if sent.seat.kind is Kind.ACQUIRE else SeatState.NONE
+        seats.put(tx, row.answered(state, now))
     return True
 
 
-def failed(tx: Transaction, sent: Seat, error: OffsiteError, now: datetime) -> None:
-    """Record a refusal; an unclear outcome frees nothing and is asked again later."""
-    if error.metadata.get("position", "").isdecimal():
-        storages.hear(tx, sent.storage_id, int(error.metadata["position"]), now)
-    if error.reason in ATTACHMENT_STATES:
-        attachment_refused(tx, sent.storage_id, error, now)
+def failed(tx: Transaction, sent: Sent, error: OffsiteError, now: datetime) -> None:
+    """Record a refusal; an unclear outcome frees nothing and is asked again later.
+
+    A refusal of an older session says nothing of the present one: it is unclear, too.
+    """
+    is_present = storages.lock(tx, sent.storage.id).in_session_of(sent.storage)
+    if is_present and error.metadata.get("position", "").isdecimal():
+        storages.hear(tx, sent.storage.id, int(error.metadata["position"]), now)
+    if is_present and error.reason in ATTACHMENT_STATES and error.reason not in OVERTAKEN:
+        attachment_refused(tx, sent.storage, error, now)
         return
-    row = _still(tx, sent)
+    row = _still(tx, sent.seat)
     if row is None:
         return
-    if error.reason in REFUSALS and sent.kind is Kind.ACQUIRE:
+    if is_present and error.reason in OVERTAKEN:
+        attachment_refused(tx, sent.storage, error, now)
+    elif is_present and error.reason in REFUSALS and row.kind is Kind.ACQUIRE:
         _refuse(tx, row, error, now)
     else:
-        seats.save(tx, _later(row, error, now))
+        seats.put(tx, _later(row, error, now))
 
 
 def attachment_refused(
-    tx: Transaction, storage_id: str, error: OffsiteError, now: datetime
+    tx: Transaction, sent: Storage, error: OffsiteError, now: datetime
 ) -> Storage:
-    """Record that the provider refuses the whole attachment."""
-    storage = storages.lock(tx, storage_id)
+    """Record that the provider refuses the whole attachment, as it was when it was asked."""
+    storage = storages.lock(tx, sent.id)
     state = ATTACHMENT_STATES[error.reason]
-    if storage.state not in CONNECTED or storage.state is state:
+    if not storage.in_session_of(sent) or storage.state not in CONNECTED or storage.state is state:
         return storage
-    if state is StorageState.DETACHED:
-        use_cases.end_all(tx, storage_id, now)
-        storage = storage.detached(error)
-    else:
-        storage = storage.now(state, error)
+    ended = state is StorageState.DETACHED
+    storage = storage.ended(error) if ended else storage.now(state, error)
     storages.save(tx, storage)
+    if ended:
+        use_cases.end_all(tx, storage.id, now)
     audit.record(tx, f"storage.{state}", subject=storage.name, detail=error.message, now=now)
+    return storage
+
+
+def later(tx: Transaction, sent: Storage, error: OffsiteError, now: datetime) -> Storage:
+    """Note that an attach or detach is to be tried again, unless it was changed meanwhile."""
+    storage = storages.lock(tx, sent.id)
+    if (storage.state, storage.sealed_key) != (sent.state, sent.sealed_key):
+        return storage
+    storage = storage.later(error, retry_delay(storage.attempts, 1.0), now)
+    storages.save(tx, storage)
     return storage
 
 
@@ -95,7 +124,7 @@ def _refuse(tx: Transaction, row: Seat, error: OffsiteError, now: datetime) -> N
     state = REFUSALS[error.reason]
     name = storages.get(tx, row.storage_id).name
     reason = f"{name} refused: {error.message}"
-    seats.save(tx, row.answered(state, now, error.reason, reason, error.advice))
+    seats.put(tx, row.answered(state, now, error.reason, reason, error.advice))
     audit.record(tx, f"seat.{state}", subject=row.device_id, detail=reason, now=now)
 
 

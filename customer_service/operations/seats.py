@@ -1,13 +1,14 @@
 """A device's use of storages: this server's own seat first, then the provider's."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from customer_service.domain.device import Device
 from customer_service.domain.seat import USING, Kind, Seat, SeatState
 from customer_service.domain.storage import CONNECTED, Storage, StorageType
-from customer_service.domain.user import UserState
+from customer_service.domain.user import User
+from customer_service.operations import standing
 from customer_service.store import destinations, devices, organizations, seats, storages, users
 from service_kit.database.engine import Transaction
 from service_kit.errors import Conflict, LimitReached
@@ -41,69 +42,94 @@ def use(tx: Transaction, device_id: str, storage_id: str, now: datetime) -> Seat
 
     Raises:
         NotFound: no such device or storage.
-        Conflict: device, user or storage is not in a state for it, or it is not offered.
+        Conflict: device, user or storage is not in a state for it, or the storage is not offered.
         LimitReached: this server's own license has no free seat.
     """
+    storages.get(tx, storage_id)
+    # Nobody can end what this relies on before it is done.
+    organizations.hold_tree(tx)
+    storage = storages.hold(tx, [storage_id])[storage_id]
+    user = users.hold(tx, devices.get(tx, device_id).user_id)
     device = devices.lock(tx, device_id)
-    storage = storages.get(tx, storage_id)
-    before = seats.lock(tx, storage_id, device_id)
-    if before is not None and before.state in (SeatState.HELD, SeatState.ACQUIRING):
+    rows = {each.storage_id: each for each in seats.lock_of_devices(tx, [device_id])}
+    before = rows.get(storage_id) or Seat(storage_id, device_id, 0, SeatState.NONE, now)
+    if before.state in (SeatState.HELD, SeatState.ACQUIRING):
         return before
-    _check_usable(tx, device, storage)
-    _take_local_seat(tx, device, now)
-    seat = _asked(storage, before or _first(storage_id, device_id, now), Kind.ACQUIRE, now)
-    seats.put(tx, before, seat)
+    _check_usable(tx, device, user, storage)
+    if not any(each.state in USING for each in rows.values()):
+        check_license(tx, 1)
+        _count(tx, [device_id], "seat.acquired", 1, now)
+    seat = _asked(storage, before, Kind.ACQUIRE, now)
+    seats.put(tx, seat)
     return seat
 
 
 def release(
     tx: Transaction,
-    device_ids: Sequence[str],
+    device_ids: Collection[str],
     now: datetime,
-    storage_ids: Sequence[str] | None = None,
+    only: Callable[[Seat], bool] | None = None,
 ) -> Released:
-    """Stop these devices' use of these storages, or of all; providers are told by the outbox."""
-    using = seats.using_among(tx, device_ids)
-    rows = [
-        each for each in seats.lock_of_devices(tx, device_ids, storage_ids) if each.state in USING
-    ]
-    at = storages.by_ids(tx, list({each.storage_id for each in rows}))
-    after = [_asked(at[each.storage_id], each, Kind.RELEASE, now) for each in rows]
-    for seat in after:
-        seats.save(tx, seat)
-    given_back = using - seats.using_among(tx, sorted(using))
-    count(tx, sorted(given_back), "seat.released", -1, now)
-    return Released(
-        devices=len({each.device_id for each in rows}),
-        seats=len(given_back),
-        provider_seats=sum(each.state is SeatState.RELEASING for each in after),
+    """Stop these devices' uses of storages, or only some; providers are told by the outbox."""
+    return _stop(
+        tx, device_ids, now, lambda seat: seat.state in USING and (only is None or only(seat))
+    )
+
+
+def end_all(tx: Transaction, storage_id: str, now: datetime) -> Released:
+    """Note that no device uses a storage any more, and that nothing waits for its provider.
+
+    The storage's row, which the caller holds, says already that it has no attachment.
+    """
+    seats.replace_unclaimed(tx, storage_id, [])
+    at_storage = seats.devices_at(tx, storage_id)
+    return _stop(
+        tx,
+        at_storage,
+        now,
+        lambda seat: seat.storage_id == storage_id and seat.state is not SeatState.NONE,
     )
 
 
 def renew(tx: Transaction, device_id: str, now: datetime) -> int:
-    """End a device's credentials and keep its seats; answers how many were renewed."""
+    """End a device's credentials and keep its seats; answers how many were renewed.
+
+    The caller holds the device's row.
+    """
     held = (SeatState.HELD, SeatState.ACQUIRING)
     rows = [each for each in seats.lock_of_devices(tx, [device_id]) if each.state in held]
     at = storages.by_ids(tx, [each.storage_id for each in rows])
-    for row in rows:
-        seats.save(tx, _asked(at[row.storage_id], row, Kind.ACQUIRE, now))
+    seats.put(tx, *(_asked(at[each.storage_id], each, Kind.ACQUIRE, now) for each in rows))
     return len(rows)
 
 
-def end_all(tx: Transaction, storage_id: str, now: datetime) -> Released:
-    """Note that no device uses a storage any more, the attachment having ended."""
-    rows = [
-        each for each in seats.lock_of_storage(tx, storage_id) if each.state is not SeatState.NONE
-    ]
-    device_ids = [each.device_id for each in rows]
-    using = seats.using_among(tx, device_ids)
-    for row in rows:
-        ended = row.settled(SeatState.NONE, now)
-        seats.save(tx, replace(ended, generation=ended.generation + 1))
-    given_back = using - seats.using_among(tx, sorted(using))
-    count(tx, sorted(given_back), "seat.released", -1, now)
-    held = sum(each.state in USING for each in rows)
-    return Released(devices=len(rows), seats=len(given_back), provider_seats=held)
+def overwrite(tx: Transaction, changes: Sequence[Seat], now: datetime) -> None:
+    """Write rows as a provider or a person says they are, and count the local seats anew.
+
+    The local license is not asked: these devices have been in use.
+    """
+    device_ids = sorted({each.device_id for each in changes})
+    devices.lock_all(tx, device_ids)
+    rows = seats.lock_of_devices(tx, device_ids)
+    seats.put(tx, *changes)
+    _recount(tx, rows, changes, now)
+
+
+def check_license(tx: Transaction, needed: int) -> None:
+    """Refuse to take more seats than this server's own license has free; holds its row.
+
+    Raises:
+        LimitReached: it has too few.
+    """
+    own = license.lock(tx)
+    if own.seats_in_use + needed > own.seats:
+        raise LimitReached(
+            Reason.LICENSE_LIMIT_REACHED,
+            f"This server's license has {own.seats} seats, and {own.seats_in_use + needed} "
+            "would be in use.",
+            "Release a seat, or raise the license: license set --seats.",
+            metadata={"limit": str(own.seats), "in_use": str(own.seats_in_use)},
+        )
 
 
 def destinations_of(tx: Transaction, device_list: Sequence[Device]) -> dict[str, list[Destination]]:
@@ -126,7 +152,7 @@ def destinations_of(tx: Transaction, device_list: Sequence[Device]) -> dict[str,
     return found
 
 
-def _check_usable(tx: Transaction, device: Device, storage: Storage) -> None:
+def _check_usable(tx: Transaction, device: Device, user: User, storage: Storage) -> None:
     if device.deactivated or device.deauthorized:
         what = "deactivated" if device.deactivated else "signed out"
         raise Conflict(
@@ -134,15 +160,7 @@ def _check_usable(tx: Transaction, device: Device, storage: Storage) -> None:
             f"Device {device.name} is {what}.",
             "Reactivate it." if device.deactivated else "Sign in on it, or replace it.",
         )
-    user = users.get(tx, device.user_id)
-    gone = organizations.deactivated_among(tx, [user.organization_id])
-    if user.state is not UserState.ACTIVE or gone:
-        what = "in a deactivated organization" if gone else str(user.state)
-        raise Conflict(
-            Reason.USER_NOT_ACTIVE,
-            f"User {user.email} is {what}.",
-            "Bring the user back first.",
-        )
+    standing.check_user(tx, user)
     if storage.id not in destinations.offered(tx, [user.id])[user.id]:
         raise Conflict(
             Reason.NOT_OFFERED,
@@ -157,19 +175,36 @@ def _check_usable(tx: Transaction, device: Device, storage: Storage) -> None:
         )
 
 
-def _take_local_seat(tx: Transaction, device: Device, now: datetime) -> None:
-    """Take a seat of this server's license, unless the device holds one."""
-    if seats.using_among(tx, [device.id]):
-        return
-    own = license.lock(tx)
-    if own.seats_in_use >= own.seats:
-        raise LimitReached(
-            Reason.LICENSE_LIMIT_REACHED,
-            f"This server's license has {own.seats} seats and {own.seats_in_use} are in use.",
-            "Release a seat, or raise the license: license set --seats.",
-            metadata={"limit": str(own.seats), "in_use": str(own.seats_in_use)},
-        )
-    count(tx, [device.id], "seat.acquired", 1, now)
+def _stop(
+    tx: Transaction, device_ids: Collection[str], now: datetime, chosen: Callable[[Seat], bool]
+) -> Released:
+    devices.lock_all(tx, sorted(device_ids))
+    rows = seats.lock_of_devices(tx, sorted(device_ids))
+    stopping = [each for each in rows if chosen(each)]
+    at = storages.by_ids(tx, list({each.storage_id for each in stopping}))
+    after = [_asked(at[each.storage_id], each, Kind.RELEASE, now) for each in stopping]
+    seats.put(tx, *after)
+    there = (SeatState.HELD, SeatState.ACQUIRING)
+    return Released(
+        devices=len({each.device_id for each in stopping if each.state in USING}),
+        seats=-_recount(tx, rows, after, now),
+        provider_seats=sum(
+            each.state in there and at[each.storage_id].type is StorageType.ATTACHED_SERVER
+            for each in stopping
+        ),
+    )
+
+
+def _recount(
+    tx: Transaction, before: Sequence[Seat], changes: Sequence[Seat], now: datetime
+) -> int:
+    """Count the local seats that changes of these devices' rows take or give back; by how many."""
+    after = {(each.device_id, each.storage_id): each for each in (*before, *changes)}
+    used = {each.device_id for each in before if each.state in USING}
+    uses = {each.device_id for each in after.values() if each.state in USING}
+    _count(tx, sorted(used - uses), "seat.released", -1, now)
+    _count(tx, sorted(uses - used), "seat.acquired", 1, now)
+    return len(uses) - len(used)
 
 
 def _asked(storage: Storage, seat: Seat, kind: Kind, now: datetime) -> Seat:
@@ -183,11 +218,9 @@ def _asked(storage: Storage, seat: Seat, kind: Kind, now: datetime) -> Seat:
     return asked
 
 
-def _first(storage_id: str, device_id: str, now: datetime) -> Seat:
-    return Seat(storage_id, device_id, 0, SeatState.NONE, now)
-
-
-def count(tx: Transaction, device_ids: Sequence[str], kind: str, delta: int, now: datetime) -> None:
+def _count(
+    tx: Transaction, device_ids: Sequence[str], kind: str, delta: int, now: datetime
+) -> None:
     """Change the local seats in use by `delta` for each of these devices, and record it."""
     if not device_ids:
         return

@@ -13,6 +13,7 @@ from service_kit.clock import now as clock
 from service_kit.database.engine import Database, Transaction
 from service_kit.errors import OffsiteError
 from service_kit.ledger import audit
+from service_kit.reasons import Reason
 
 
 async def start(database: Database, provider: Provider, storage_id: str) -> Storage:
@@ -39,15 +40,53 @@ async def open_session(database: Database, provider: Provider, storage_id: str) 
         Unavailable: the outcome is unknown; a repeat sends the same nonce and gets the same answer.
     """
     storage = await database.run(prepare, storage_id)
+    session = await request(database, provider, storage, SessionKind.START)
+    return await database.run(opened, storage, session, clock())
+
+
+async def overtaken(database: Database, provider: Provider, sent: Storage) -> Storage:
+    """Find out who has begun a newer session than the one in which was `sent`.
+
+    Answers the storage in the newer session of another replica. If there is none here, another
+    deployment may have begun it: this one opens a session, too, and is told so.
+
+    Raises:
+        OffsiteError: as `open_session`.
+    """
+    present = await database.read(storages.get, sent.id)
+    if present.in_session_of(sent):
+        return await open_session(database, provider, sent.id)
+    return present
+
+
+async def request(
+    database: Database, provider: Provider, storage: Storage, kind: SessionKind, parts: int = 0
+) -> Session:
+    """Ask for a session with the nonce in the storage's row, and record a refusal.
+
+    Raises:
+        OffsiteError: refused, or the outcome is unknown.
+    """
     try:
-        session = await provider.open_session(
-            Session(storage.epoch, storage.position), storage.session_nonce, SessionKind.START
+        return await provider.open_session(
+            Session(storage.epoch, storage.position),
+            storage.session_nonce,
+            kind,
+            resync_parts=parts,
         )
     except OffsiteError as error:
         if error.reason in outcomes.ATTACHMENT_STATES:
-            await database.run(outcomes.attachment_refused, storage_id, error, clock())
+            await database.run(outcomes.attachment_refused, storage, error, clock())
+        if error.reason == Reason.STALE_EPOCH:
+            await database.run(_forget_nonce, storage)
         raise
-    return await database.run(opened, storage, session, clock())
+
+
+def _forget_nonce(tx: Transaction, sent: Storage) -> None:
+    """The provider has gone on from this nonce long ago: another one is drawn next time."""
+    storage = storages.lock(tx, sent.id)
+    if storage.session_nonce == sent.session_nonce:
+        storages.save(tx, replace(storage, session_nonce=""))
 
 
 def prepare(tx: Transaction, storage_id: str) -> Storage:

@@ -7,10 +7,8 @@ from datetime import datetime
 from customer_service.domain.seat import SeatState
 from customer_service.domain.storage import Entitlement, Storage, StorageState, StorageType
 from customer_service.operations import destinations as offers
-from customer_service.operations import seats as seat_use_cases
 from customer_service.operations.peers import Dial
-from customer_service.operations.seats import Released
-from customer_service.store import destinations, seats, storages
+from customer_service.store import seats, storages
 from service_kit.database.engine import Database, Transaction
 from service_kit.database.paging import Page, PageRequest
 from service_kit.errors import Conflict
@@ -71,7 +69,7 @@ async def update(
     """
     if hostname is not None:
         storage = await database.read(storages.get, storage_id)
-        _refuse_local(storage)
+        refuse_local(storage)
         await dial(replace(storage, hostname=hostname, entitlement=_without_addresses(storage)))
     return await database.run(edit, storage_id, name, hostname, now)
 
@@ -85,29 +83,6 @@ def edit(
     storages.save(tx, storage)
     audit.record(tx, "storage.updated", subject=storage.name, now=now)
     return view(tx, [storage])[0]
-
-
-def detach(
-    tx: Transaction, storage_id: str, now: datetime, *, force: bool
-) -> tuple[StorageView, Released]:
-    """End an attachment; the provider is told by the outbox, or never where `force` forgets it.
-
-    Raises:
-        NotFound: no such storage.
-        Conflict: it is the local storage.
-    """
-    storage = storages.lock(tx, storage_id)
-    _refuse_local(storage)
-    if storage.state is StorageState.DETACHED:
-        return view(tx, [storage])[0], Released()
-    released = seat_use_cases.end_all(tx, storage_id, now)
-    destinations.remove_storage(tx, storage_id)
-    never_attached = storage.state is StorageState.REFUSED
-    storage = storage.detached() if force or never_attached else storage.detaching(now)
-    storages.save(tx, storage)
-    kind = "storage.forgotten" if force else "storage.detaching"
-    audit.record(tx, kind, subject=storage.name, now=now)
-    return view(tx, [storage])[0], released
 
 
 def view(tx: Transaction, some: Sequence[Storage]) -> list[StorageView]:
@@ -127,7 +102,8 @@ def view(tx: Transaction, some: Sequence[Storage]) -> list[StorageView]:
     ]
 
 
-def _refuse_local(storage: Storage) -> None:
+def refuse_local(storage: Storage) -> None:
+    """Refuse what makes sense at an attached storage alone."""
     if storage.type is StorageType.LOCAL:
         raise Conflict(
             Reason.WRONG_STATE,

@@ -9,7 +9,7 @@ from customer_service.domain.provider import ProviderSeat, Session, SessionKind
 from customer_service.domain.storage import Storage, StorageState
 from customer_service.operations import ledgers, sessions
 from customer_service.operations.ledgers import Difference, adopt_generations
-from customer_service.operations.peers import Provider
+from customer_service.operations.peers import Dial, Provider
 from customer_service.store import seats, storages
 from service_kit.clock import now as clock
 from service_kit.database.engine import Database, Transaction
@@ -17,13 +17,20 @@ from service_kit.errors import Conflict
 from service_kit.reasons import Reason
 
 
-async def differences(database: Database, provider: Provider, storage: Storage) -> list[Difference]:
-    """What differs between the two ledgers now."""
+async def differences(database: Database, dial: Dial, storage_id: str) -> list[Difference]:
+    """What differs between the two ledgers of a storage in conflict.
+
+    Raises:
+        Conflict: the storage is not in conflict.
+        OffsiteError: the provider can't be reached or refuses.
+    """
+    storage = await database.read(_in_conflict, storage_id)
+    provider = await dial(storage)
     theirs = await _all(provider, storage)
     return await database.read(_compare, storage.id, theirs)
 
 
-async def take_over(database: Database, provider: Provider, storage_id: str) -> list[Difference]:
+async def take_over(database: Database, dial: Dial, storage_id: str) -> list[Difference]:
     """Take the next epoch, so that every other deployment is superseded; answers what differed.
 
     Where the provider knows a newer change than this server, the provider's is adopted; the rest is
@@ -33,6 +40,7 @@ async def take_over(database: Database, provider: Provider, storage_id: str) -> 
         Conflict: the storage is not in conflict.
         OffsiteError: the provider can't be reached or refuses.
     """
+    provider = await dial(await database.read(_in_conflict, storage_id))
     storage = await database.run(prepare, storage_id)
     session = await provider.open_session(
         Session(storage.epoch, storage.position), storage.session_nonce, SessionKind.TAKE_OVER
@@ -46,14 +54,8 @@ async def take_over(database: Database, provider: Provider, storage_id: str) -> 
 
 def prepare(tx: Transaction, storage_id: str) -> Storage:
     """Write the takeover's nonce before it is sent."""
-    storage = storages.lock(tx, storage_id)
-    if storage.state is not StorageState.CONFLICT:
-        raise Conflict(
-            Reason.WRONG_STATE,
-            f"Storage {storage.name} is {storage.state}, not in conflict.",
-            "There is nothing to take over.",
-        )
-    storage = replace(storage, session_nonce=str(uuid.uuid4()))
+    storages.lock(tx, storage_id)
+    storage = replace(_in_conflict(tx, storage_id), session_nonce=str(uuid.uuid4()))
     storages.save(tx, storage)
     return storage
 
@@ -69,6 +71,17 @@ def finish(
     storage = sessions.taken_over(tx, sent, session, now)
     adopt_generations(tx, storage, theirs, now)
     seats.send_waiting_now(tx, storage.id, now)
+
+
+def _in_conflict(tx: Transaction, storage_id: str) -> Storage:
+    storage = storages.get(tx, storage_id)
+    if storage.state is not StorageState.CONFLICT:
+        raise Conflict(
+            Reason.WRONG_STATE,
+            f"Storage {storage.name} is {storage.state}, not in conflict.",
+            "There is nothing to take over.",
+        )
+    return storage
 
 
 def _compare(tx: Transaction, storage_id: str, theirs: Sequence[ProviderSeat]) -> list[Difference]:

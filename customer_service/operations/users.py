@@ -6,6 +6,7 @@ from datetime import datetime
 
 from customer_service.domain.user import User, UserState
 from customer_service.operations import seats as seat_use_cases
+from customer_service.operations import standing
 from customer_service.operations.destinations import effective
 from customer_service.operations.organizations import Impact, check_etag
 from customer_service.store import destinations, devices, organizations, users
@@ -34,6 +35,7 @@ def create(tx: Transaction, user: User, now: datetime) -> UserView:
     Raises:
         NotFound: no such organization.
         AlreadyExists: the id or the address is taken.
+        Conflict: the organization is deactivated.
     """
     known = users.find(tx, user.id)
     if known is not None:
@@ -45,8 +47,8 @@ def create(tx: Transaction, user: User, now: datetime) -> UserView:
             "Choose a new UUID.",
         )
     # The tree is held so that a change of the defaults comes wholly before or after this user.
-    organizations.lock_tree(tx)
-    organizations.get(tx, user.organization_id)
+    organizations.hold_tree(tx)
+    standing.check_organization(tx, user.organization_id)
     users.create(tx, user)
     destinations.offer(tx, user.id, effective(tx, user.organization_id))
     _record(tx, "user.created", user, now)
@@ -89,12 +91,14 @@ def update(
     Raises:
         NotFound: no such user or organization.
         AlreadyExists: the address is taken.
+        Conflict: the new organization is deactivated.
         Stale: the user was changed since the etag was read.
     """
+    organizations.hold_tree(tx)
     user = users.lock(tx, user_id)
     check_etag(etag, user.version)
-    if organization_id is not None:
-        organizations.get(tx, organization_id)
+    if organization_id not in (None, user.organization_id):
+        standing.check_organization(tx, organization_id or "")
     user = user.changed(email=email, organization_id=organization_id)
     users.save(tx, user)
     _record(tx, "user.updated", user, now)

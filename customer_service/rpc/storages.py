@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from offsite.common.v1.impact_pb2 import Impact
 from offsite.customer.v1 import storage_service_pb2 as pb
 from offsite.customer.v1.storage_service_pb2_grpc import StorageServiceServicer
 
@@ -27,7 +26,7 @@ from service_kit.identity import registration_key
 from service_kit.identity.guid import parse_guid
 from service_kit.identity.identity import Identity
 from service_kit.server.context import Context
-from service_kit.validation import Checks, resource_id
+from service_kit.validation import Checks, resource_id, resource_ids
 
 MOST_DIFFERENCES = 1000
 MOST_ADOPTED = 10_000
@@ -115,16 +114,15 @@ class StorageServicer(StorageServiceServicer):
     ) -> pb.ChangeProviderGuidResponse:
         storage_id = _id(request)
         hostname = parse_hostname("hostname", request.hostname) if request.hostname else ""
-        await self.database.run(
-            attach.begin_again,
+        await attach.attach_again(
+            self.database,
+            self.dial,
             self.identity,
             storage_id,
             registration_key.normalize("registration_key", request.registration_key),
-            now(),
             provider_guid=self._other_guid(request.provider_guid),
             hostname=hostname,
         )
-        await attach.complete(self.database, self.dial, self.identity, storage_id)
         self.wake()
         return pb.ChangeProviderGuidResponse(storage=await self._shown(storage_id))
 
@@ -133,13 +131,12 @@ class StorageServicer(StorageServiceServicer):
     ) -> pb.DetachStorageResponse:
         storage_id = _id(request)
         run = self.database.preview if request.validate_only else self.database.run
-        _, released = await run(storages.detach, storage_id, now(), force=request.force)
-        if not request.validate_only and not request.force:
+        taken = await run(detach.begin, storage_id, now(), force=request.force)
+        if not request.validate_only:
             await detach.complete(self.database, self.dial, storage_id)
-        impact = Impact(
-            devices=released.devices, seats=released.seats, provider_seats=released.provider_seats
+        return pb.DetachStorageResponse(
+            storage=await self._shown(storage_id), impact=conversions.impact(taken)
         )
-        return pb.DetachStorageResponse(storage=await self._shown(storage_id), impact=impact)
 
     async def ResumeAttach(
         self, request: pb.ResumeAttachRequest, context: Context
@@ -147,23 +144,19 @@ class StorageServicer(StorageServiceServicer):
         storage_id, key = _id(request), ""
         if request.registration_key:
             key = registration_key.normalize("registration_key", request.registration_key)
-        await self.database.run(attach.begin_again, self.identity, storage_id, key, now())
-        await attach.complete(self.database, self.dial, self.identity, storage_id)
+        await attach.attach_again(self.database, self.dial, self.identity, storage_id, key)
         self.wake()
         return pb.ResumeAttachResponse(storage=await self._shown(storage_id))
 
     async def TakeOverStorage(
         self, request: pb.TakeOverStorageRequest, context: Context
     ) -> pb.TakeOverStorageResponse:
-        storage = (await self.database.read(storages.get, _id(request))).storage
-        provider = await self.dial(storage)
-        if request.validate_only:
-            found = await takeover.differences(self.database, provider, storage)
-        else:
-            found = await takeover.take_over(self.database, provider, storage.id)
+        storage_id = _id(request)
+        work = takeover.differences if request.validate_only else takeover.take_over
+        found = await work(self.database, self.dial, storage_id)
         self.wake()
         return pb.TakeOverStorageResponse(
-            storage=await self._shown(storage.id),
+            storage=await self._shown(storage_id),
             differences=[conversions.difference(each) for each in found[:MOST_DIFFERENCES]],
             difference_count=len(found),
         )
@@ -181,17 +174,11 @@ class StorageServicer(StorageServiceServicer):
     async def AdoptSeats(
         self, request: pb.AdoptSeatsRequest, context: Context
     ) -> pb.AdoptSeatsResponse:
-        checks = Checks()
-        for each in request.device_guids:
-            checks.uuid("device_guids", each)
-        if len(request.device_guids) > MOST_ADOPTED:
-            checks.fail("device_guids", f"must be at most {MOST_ADOPTED}")
-        checks.done()
         adopted = await self.database.run(
             adopt.adopt,
             _id(request),
             resource_id("user_id", request.user_id),
-            list(request.device_guids),
+            resource_ids("device_guids", request.device_guids, MOST_ADOPTED),
             now(),
         )
         return pb.AdoptSeatsResponse(devices_adopted=adopted)

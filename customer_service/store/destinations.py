@@ -13,6 +13,7 @@ from customer_service.store.tables import (
     user_destinations,
     users,
 )
+from service_kit.database.chunks import chunks
 from service_kit.database.engine import Transaction
 
 
@@ -42,10 +43,11 @@ def set_inherits(tx: Transaction, organization_id: str, *, inherits: bool) -> No
     tx.execute(statement.values(inherits=inherits, version=organizations.c.version + 1))
 
 
-def remove_storage(tx: Transaction, storage_id: str) -> None:
-    """Offer a storage to nobody any more."""
-    for table in (default_destinations, user_destinations):
-        tx.execute(delete(table).where(table.c.storage_id == storage_id))
+def remove_storage(tx: Transaction, storage_id: str) -> int:
+    """Offer a storage to nobody any more; answers how many users it was offered to."""
+    tx.execute(delete(default_destinations).where(default_destinations.c.storage_id == storage_id))
+    table = user_destinations
+    return tx.execute(delete(table).where(table.c.storage_id == storage_id)).rowcount
 
 
 def offered(tx: Transaction, user_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -71,7 +73,7 @@ def offer(tx: Transaction, user_id: str, storage_ids: Iterable[str]) -> None:
         tx.execute(insert(table), rows)
 
 
-def inheriting_users(organization_ids: Sequence[str]) -> Select[Any]:
+def inheriting_users(organization_ids: Select[Any]) -> Select[Any]:
     """The ids of users in these organizations whom apply-to-existing concerns."""
     return select(users.c.id).where(
         users.c.organization_id.in_(organization_ids),
@@ -82,9 +84,10 @@ def inheriting_users(organization_ids: Sequence[str]) -> Select[Any]:
 
 def gaining(tx: Transaction, concerned: Select[Any], storage_ids: Sequence[str]) -> Sequence[Any]:
     """(user, storage) pairs that are to be offered and are not."""
+    people = concerned.subquery()
     wanted = (
-        select(concerned.subquery().c.id.label("user_id"), storages.c.id.label("storage_id"))
-        .where(storages.c.id.in_(storage_ids))
+        select(people.c.id.label("user_id"), storages.c.id.label("storage_id"))
+        .join_from(people, storages, storages.c.id.in_(storage_ids))
         .subquery()
     )
     have = (
@@ -120,6 +123,5 @@ def apply(tx: Transaction, gained: Sequence[Any], lost: Sequence[Any]) -> None:
 
 def _withdraw(tx: Transaction, storage_id: str, user_ids: Sequence[str]) -> None:
     table = user_destinations
-    for start in range(0, len(user_ids), 1000):
-        some = user_ids[start : start + 1000]
+    for some in chunks(user_ids):
         tx.execute(delete(table).where(table.c.storage_id == storage_id, table.c.user_id.in_(some)))

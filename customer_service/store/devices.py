@@ -32,6 +32,12 @@ def create(tx: Transaction, device: Device) -> None:
         raise _taken(device) from error
 
 
+def create_all(tx: Transaction, some: Sequence[Device]) -> None:
+    """Add rows, whose ids and names are known to be free."""
+    if some:
+        tx.execute(insert(table), [_to_row(each) for each in some])
+
+
 def save(tx: Transaction, device: Device) -> None:
     """Write a row that was locked in this transaction.
 
@@ -67,16 +73,28 @@ def lock(tx: Transaction, device_id: str) -> Device:
     Raises:
         NotFound: there is none.
     """
-    statement = select(table).where(table.c.id == device_id).with_for_update()
+    statement = select(table).where(table.c.id == device_id).with_for_update(key_share=True)
     row = tx.execute(statement).one_or_none()
     return _found(from_row(row) if row else None, device_id)
 
 
-def of_users(tx: Transaction, user_ids: Sequence[str]) -> Sequence[str]:
-    """Ids of these users' devices, deactivated ones included: they may hold a change that waits."""
-    found: list[str] = []
+def lock_all(tx: Transaction, device_ids: Sequence[str]) -> None:
+    """Hold the rows of these devices until the transaction ends, in one order for all callers.
+
+    Whoever changes whether a device uses any storage holds its row, so that its local seat is
+    counted once.
+    """
+    for some in chunks(sorted(device_ids)):
+        statement = select(table.c.id).where(table.c.id.in_(some)).order_by(table.c.id)
+        tx.execute(statement.with_for_update(key_share=True)).all()
+
+
+def of_users(tx: Transaction, user_ids: Sequence[str]) -> dict[str, str]:
+    """These users' devices, each with its user; also those that are deactivated."""
+    found: dict[str, str] = {}
     for some in chunks(user_ids):
-        found.extend(tx.execute(select(table.c.id).where(table.c.user_id.in_(some))).scalars())
+        statement = select(table.c.id, table.c.user_id).where(table.c.user_id.in_(some))
+        found.update((row.id, row.user_id) for row in tx.execute(statement))
     return found
 
 
@@ -92,9 +110,12 @@ def organizations_of(tx: Transaction, device_ids: Sequence[str]) -> dict[str, st
 
 
 def names(tx: Transaction, device_ids: Sequence[str]) -> dict[str, str]:
-    """The names of these devices."""
-    statement = select(table.c.id, table.c.name).where(table.c.id.in_(device_ids))
-    return {row.id: row.name for row in tx.execute(statement)}
+    """The names of those of these devices that there are."""
+    found: dict[str, str] = {}
+    for some in chunks(device_ids):
+        statement = select(table.c.id, table.c.name).where(table.c.id.in_(some))
+        found.update((row.id, row.name) for row in tx.execute(statement))
+    return found
 
 
 def list_page(

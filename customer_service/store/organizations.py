@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, insert, select, true, update
+from sqlalchemy import Row, Select, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from customer_service.domain.names import name_key
 from customer_service.domain.organization import Organization
 from customer_service.store.tables import organizations as table
+from service_kit.database.chunks import chunks
 from service_kit.database.engine import Transaction
 from service_kit.database.paging import Page, PageRequest, paginate
 from service_kit.errors import AlreadyExists, NotFound
@@ -59,8 +60,16 @@ def get(tx: Transaction, organization_id: str) -> Organization:
 
 
 def lock_tree(tx: Transaction) -> None:
-    """Hold the whole tree's shape until the transaction ends: the root's row stands for it."""
-    tx.execute(select(table.c.id).where(table.c.parent_id.is_(None)).with_for_update()).all()
+    """Hold the tree and every level's defaults, to change them: the root's row stands for them.
+
+    Locks are taken in this order: tree, storages, users, devices, seats, license.
+    """
+    tx.execute(_root_row().with_for_update(key_share=True)).all()
+
+
+def hold_tree(tx: Transaction) -> None:
+    """Keep others from changing the tree or a default until the transaction ends."""
+    tx.execute(_root_row().with_for_update(read=True)).all()
 
 
 def root(tx: Transaction) -> Organization | None:
@@ -86,10 +95,15 @@ def path(tx: Transaction, organization_id: str) -> list[Organization]:
 
 def below(tx: Transaction, organization_id: str, *, inheriting: bool = False) -> Sequence[str]:
     """Ids of the organization and all below; `inheriting` stops at defaults of their own."""
+    return tx.execute(select_below(organization_id, inheriting=inheriting)).scalars().all()
+
+
+def select_below(organization_id: str, *, inheriting: bool = False) -> Select[Any]:
+    """The query of `below`."""
     down = select(table.c.id).where(table.c.id == organization_id).cte("down", recursive=True)
     step = select(table.c.id).join(down, table.c.parent_id == down.c.id)
     down = down.union_all(step.where(table.c.inherits if inheriting else true()))
-    return tx.execute(select(down.c.id)).scalars().all()
+    return select(down.c.id)
 
 
 def list_page(
@@ -109,8 +123,10 @@ def list_page(
 def deactivated_among(tx: Transaction, organization_ids: Sequence[str]) -> set[str]:
     """Which of these are deactivated, themselves or by one above them."""
     down = _deactivated()
-    statement = select(down.c.id).where(down.c.id.in_(organization_ids))
-    return set(tx.execute(statement).scalars())
+    found: set[str] = set()
+    for some in chunks(organization_ids):
+        found.update(tx.execute(select(down.c.id).where(down.c.id.in_(some))).scalars())
+    return found
 
 
 def from_row(row: Row[Any]) -> Organization:
@@ -124,6 +140,10 @@ def from_row(row: Row[Any]) -> Organization:
         inherits=row.inherits,
         version=row.version,
     )
+
+
+def _root_row() -> Select[Any]:
+    return select(table.c.id).where(table.c.parent_id.is_(None))
 
 
 def _deactivated() -> Any:

@@ -1,11 +1,10 @@
 """The ledger's rows, which are the outbox's too."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, Select, delete, func, insert, select, update
 
 from customer_service.domain.provider import ProviderSeat
 from customer_service.domain.seat import USING, WAITING, Seat, SeatState
@@ -15,6 +14,10 @@ from customer_service.store.tables import seats as table
 from service_kit.database.chunks import CHUNK, chunks
 from service_kit.database.engine import Transaction
 from service_kit.database.paging import Page, PageRequest, paginate
+from service_kit.database.statements import upsert
+
+_KEY = ["storage_id", "device_id"]
+_VALUES = [each.name for each in table.c if each.name not in _KEY]
 
 
 def find(tx: Transaction, storage_id: str, device_id: str) -> Seat | None:
@@ -25,68 +28,44 @@ def find(tx: Transaction, storage_id: str, device_id: str) -> Seat | None:
 
 def lock(tx: Transaction, storage_id: str, device_id: str) -> Seat | None:
     """A device's row at a storage, held until the transaction ends, or None."""
-    row = tx.execute(_one(storage_id, device_id).with_for_update()).one_or_none()
+    row = tx.execute(_one(storage_id, device_id).with_for_update(key_share=True)).one_or_none()
     return from_row(row) if row else None
 
 
-def add(tx: Transaction, seat: Seat) -> None:
-    """Write a device's first row at a storage."""
-    tx.execute(insert(table).values(asdict(seat)))
+def put(tx: Transaction, *rows: Seat) -> None:
+    """Write rows that were locked in this transaction, or are new."""
+    if not rows:
+        return
+    statement = upsert(tx, table)
+    changed = {each: statement.excluded[each] for each in _VALUES}
+    statement = statement.on_conflict_do_update(index_elements=_KEY, set_=changed)
+    tx.execute(statement, [_to_row(each) for each in rows])
 
 
-def save(tx: Transaction, seat: Seat) -> None:
-    """Write a row that was locked in this transaction."""
-    statement = update(table).where(
-        table.c.storage_id == seat.storage_id, table.c.device_id == seat.device_id
-    )
-    tx.execute(statement.values(asdict(seat)))
-
-
-def put(tx: Transaction, before: Seat | None, seat: Seat) -> None:
-    """Write a row, the device's first or not."""
-    if before is None:
-        add(tx, seat)
-    else:
-        save(tx, seat)
-
-
-def lock_of_devices(
-    tx: Transaction, device_ids: Sequence[str], storage_ids: Sequence[str] | None = None
-) -> list[Seat]:
-    """All rows of these devices, held, in one order for all callers."""
+def lock_of_devices(tx: Transaction, device_ids: Sequence[str], storage_id: str = "") -> list[Seat]:
+    """All rows of these devices, or those at one storage, held, in one order for all callers."""
     found: list[Seat] = []
     for some in chunks(sorted(device_ids)):
         statement = select(table).where(table.c.device_id.in_(some))
-        if storage_ids is not None:
-            statement = statement.where(table.c.storage_id.in_(storage_ids))
-        ordered = statement.order_by(table.c.device_id, table.c.storage_id).with_for_update()
-        found.extend(map(from_row, tx.execute(ordered)))
+        if storage_id:
+            statement = statement.where(table.c.storage_id == storage_id)
+        ordered = statement.order_by(table.c.device_id, table.c.storage_id)
+        found.extend(map(from_row, tx.execute(ordered.with_for_update(key_share=True))))
     return found
 
 
-def lock_of_storage(tx: Transaction, storage_id: str) -> list[Seat]:
-    """All rows of a storage, held, by device."""
-    statement = select(table).where(table.c.storage_id == storage_id)
-    return [
-        from_row(row) for row in tx.execute(statement.order_by(table.c.device_id).with_for_update())
-    ]
+def devices_at(tx: Transaction, storage_id: str) -> list[str]:
+    """Devices that use a storage, or whose release of it waits."""
+    statement = select(table.c.device_id).where(
+        table.c.storage_id == storage_id, table.c.state != SeatState.NONE
+    )
+    return list(tx.execute(statement).scalars())
 
 
 def of_devices(tx: Transaction, device_ids: Sequence[str]) -> list[Seat]:
     """All rows of these devices."""
     statement = select(table).where(table.c.device_id.in_(device_ids))
     return [from_row(row) for row in tx.execute(statement)]
-
-
-def using_among(tx: Transaction, device_ids: Sequence[str]) -> set[str]:
-    """Which of these devices use any storage, and so hold a local seat."""
-    found: set[str] = set()
-    for some in chunks(device_ids):
-        statement = select(table.c.device_id).where(
-            table.c.state.in_(USING), table.c.device_id.in_(some)
-        )
-        found.update(tx.execute(statement).scalars())
-    return found
 
 
 def seats_by_organization(tx: Transaction, organization_ids: Sequence[str]) -> dict[str, int]:
@@ -126,7 +105,7 @@ def claim_due(tx: Transaction, now: datetime, lease: timedelta, most: int) -> li
         )
         .order_by(table.c.next_attempt_time)
         .limit(most)
-        .with_for_update(of=table, skip_locked=True)
+        .with_for_update(of=table, skip_locked=True, key_share=True)
     )
     due = [from_row(row) for row in tx.execute(statement)]
     for storage_id in {each.storage_id for each in due}:
@@ -137,16 +116,6 @@ def claim_due(tx: Transaction, now: datetime, lease: timedelta, most: int) -> li
             .values(next_attempt_time=now + lease)
         )
     return due
-
-
-def next_due(tx: Transaction) -> datetime | None:
-    """When the next change that waits is to be sent, or None."""
-    statement = (
-        select(func.min(table.c.next_attempt_time))
-        .join(storages, storages.c.id == table.c.storage_id)
-        .where(storages.c.state.in_(SERVING), storages.c.compared)
-    )
-    return tx.execute(statement).scalar_one_or_none()
 
 
 def forget_acknowledged(tx: Transaction, storage_id: str) -> None:
@@ -193,11 +162,20 @@ def walk(
         last = page[-1].device_id
 
 
-def replace_unclaimed(tx: Transaction, storage_id: str, rows: Sequence[dict[str, Any]]) -> None:
+def replace_unclaimed(tx: Transaction, storage_id: str, rows: Sequence[ProviderSeat]) -> None:
     """Note which seats of a provider no device here knows."""
-    tx.execute(unclaimed_seats.delete().where(unclaimed_seats.c.storage_id == storage_id))
+    tx.execute(delete(unclaimed_seats).where(unclaimed_seats.c.storage_id == storage_id))
     if rows:
-        tx.execute(insert(unclaimed_seats), [{"storage_id": storage_id, **row} for row in rows])
+        values = [
+            {
+                "storage_id": storage_id,
+                "device_guid": each.device_guid,
+                "device_name": each.device_name,
+                "generation": each.generation,
+            }
+            for each in rows
+        ]
+        tx.execute(insert(unclaimed_seats), values)
 
 
 def list_unclaimed(tx: Transaction, storage_id: str, page: PageRequest) -> Page[ProviderSeat]:
@@ -208,25 +186,18 @@ def list_unclaimed(tx: Transaction, storage_id: str, page: PageRequest) -> Page[
     return paginate(tx, statement, keys=keys, page=page, build=_unclaimed, filter=(storage_id,))
 
 
-def all_unclaimed(
+def claim_unclaimed(
     tx: Transaction, storage_id: str, device_guids: Sequence[str]
 ) -> list[ProviderSeat]:
-    """A storage's unclaimed seats, all or those of these devices."""
+    """Take a storage's unclaimed seats off the list, all or those of these devices."""
     table = unclaimed_seats
-    statement = select(table).where(table.c.storage_id == storage_id)
-    if device_guids:
-        statement = statement.where(table.c.device_guid.in_(device_guids))
-    return [_unclaimed(row) for row in tx.execute(statement.order_by(table.c.device_guid))]
-
-
-def claim(tx: Transaction, storage_id: str, device_guid: str) -> None:
-    """Forget that a seat was unclaimed."""
-    tx.execute(
-        unclaimed_seats.delete().where(
-            unclaimed_seats.c.storage_id == storage_id,
-            unclaimed_seats.c.device_guid == device_guid,
-        )
-    )
+    at_storage = delete(table).where(table.c.storage_id == storage_id).returning(table)
+    if not device_guids:
+        return [_unclaimed(row) for row in tx.execute(at_storage)]
+    found: list[ProviderSeat] = []
+    for some in chunks(device_guids):
+        found.extend(map(_unclaimed, tx.execute(at_storage.where(table.c.device_guid.in_(some)))))
+    return found
 
 
 def count_unclaimed(tx: Transaction, storage_ids: Sequence[str]) -> dict[str, int]:
@@ -255,6 +226,10 @@ def from_row(row: Row[Any]) -> Seat:
         next_attempt_time=row.next_attempt_time,
         attempts=row.attempts,
     )
+
+
+def _to_row(seat: Seat) -> dict[str, Any]:
+    return {each: getattr(seat, each) for each in (*_KEY, *_VALUES)}
 
 
 def _unclaimed(row: Row[Any]) -> ProviderSeat:

@@ -71,9 +71,15 @@ def lock(tx: Transaction, storage_id: str) -> Storage:
     Raises:
         NotFound: there is none.
     """
-    statement = select(table).where(table.c.id == storage_id).with_for_update()
+    statement = select(table).where(table.c.id == storage_id).with_for_update(key_share=True)
     row = tx.execute(statement).one_or_none()
     return _found(from_row(row) if row else None, storage_id)
+
+
+def hold(tx: Transaction, storage_ids: Sequence[str]) -> dict[str, Storage]:
+    """Those of these storages that there are; none can be changed until the transaction ends."""
+    statement = select(table).where(table.c.id.in_(storage_ids)).order_by(table.c.id)
+    return {row.id: from_row(row) for row in tx.execute(statement.with_for_update(read=True))}
 
 
 def local(tx: Transaction) -> Storage | None:
@@ -117,7 +123,8 @@ def claim_due(tx: Transaction, now: datetime, lease: timedelta) -> list[Storage]
             table.c.next_attempt_time <= now,
             table.c.state.in_([StorageState.ATTACHING, StorageState.DETACHING]),
         )
-        .with_for_update(skip_locked=True)
+        .order_by(table.c.id)
+        .with_for_update(skip_locked=True, key_share=True)
     )
     due = [from_row(row) for row in tx.execute(statement)]
     for each in due:

@@ -135,6 +135,7 @@ seats = Table(
     Column("attempts", Integer, nullable=False),
 )
 Index("seats_device", seats.c.device_id)
+Index("seats_state", seats.c.storage_id, seats.c.state)
 _waiting = seats.c.next_attempt_time.is_not(None)
 Index(
     "seats_outbox",

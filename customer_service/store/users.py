@@ -12,6 +12,7 @@ from customer_service.domain.seat import USING
 from customer_service.domain.user import User, UserState
 from customer_service.store.tables import devices, seats
 from customer_service.store.tables import users as table
+from service_kit.database.chunks import chunks
 from service_kit.database.engine import Transaction
 from service_kit.database.paging import Page, PageRequest, paginate
 from service_kit.errors import AlreadyExists, NotFound
@@ -66,17 +67,31 @@ def lock(tx: Transaction, user_id: str) -> User:
     Raises:
         NotFound: there is none.
     """
-    statement = select(table).where(table.c.id == user_id).with_for_update()
+    statement = select(table).where(table.c.id == user_id).with_for_update(key_share=True)
     row = tx.execute(statement).one_or_none()
     return _found(from_row(row) if row else None, user_id)
 
 
-def in_organizations(tx: Transaction, organization_ids: Sequence[str]) -> Sequence[str]:
+def hold(tx: Transaction, user_id: str) -> User:
+    """A user by id, who can't be changed until the transaction ends; several may hold one.
+
+    Raises:
+        NotFound: there is none.
+    """
+    statement = select(table).where(table.c.id == user_id).with_for_update(read=True)
+    row = tx.execute(statement).one_or_none()
+    return _found(from_row(row) if row else None, user_id)
+
+
+def in_organizations(tx: Transaction, organization_ids: Sequence[str]) -> list[str]:
     """Ids of the users directly in these organizations who are not deactivated."""
-    statement = select(table.c.id).where(
-        table.c.organization_id.in_(organization_ids), table.c.state != UserState.DEACTIVATED
-    )
-    return tx.execute(statement).scalars().all()
+    found: list[str] = []
+    for some in chunks(organization_ids):
+        statement = select(table.c.id).where(
+            table.c.organization_id.in_(some), table.c.state != UserState.DEACTIVATED
+        )
+        found.extend(tx.execute(statement).scalars())
+    return found
 
 
 def list_page(

@@ -3,6 +3,7 @@
 Two real servers, real RPCs, a temporary folder; every step is checked. `./run demo`.
 """
 
+import shutil
 import sys
 import tempfile
 import threading
@@ -180,6 +181,13 @@ class Story:
         self.folder = folder
         self.provider = Provider(folder / "provider")
         self.customer = Customer(folder / "customer")
+        self.thief = Customer(folder / "thief")
+        self.clone = Customer(folder / "clone")
+
+    def end(self) -> None:
+        """No server of the story is left running."""
+        for company in (self.provider, self.customer, self.thief, self.clone):
+            company.server.kill()
 
     def play(self) -> None:
         """All chapters."""
@@ -260,7 +268,7 @@ class Story:
     def a_stolen_key(self) -> None:
         """A stolen key opens nothing."""
         chapter("A thief has hostname, GUID and key, and a server of his own")
-        thief = Customer(self.folder / "thief")
+        thief = self.thief
         thief.begin()
         try:
             thief.attach(self.provider.server, self.key)
@@ -296,7 +304,7 @@ class Story:
         chapter("Somebody starts a copy of the customer's server")
         backup = self.folder / "customer.backup"
         self.customer.server.run("backup", str(backup))
-        clone = Customer(self.folder / "clone")
+        clone = self.clone
         clone.storage_id = self.customer.storage_id
         clone.server.data.mkdir()
         clone.server.run("restore", str(backup))
@@ -331,19 +339,24 @@ class Story:
         )
 
 
-def what_to_try(story: Story) -> None:
+def what_to_try(provider: ServerProcess, customer: ServerProcess) -> None:
     """Commands for those who keep the servers."""
-    say("\nThe servers keep running. Try:")
-    for server in (story.provider.server, story.customer.server):
-        options = f"--data {server.data} --endpoint {server.address}"
-        say(f"  .venv/bin/{server.program} {options} identity")
-        say(f"  .venv/bin/{server.program} {options} audit list")
+    say("\nThe servers keep running. Try, in this shell:")
+    say(f"  export PATH={Path(sys.executable).parent}:$PATH")
+    for server in (provider, customer):
+        prefix = server.program.replace("-", "_").upper()
+        say(f"  export {prefix}_DATA={server.data} {prefix}_ENDPOINT={server.address}")
+    say("  offsite-provider audit list --org Acme")
+    say("  offsite-provider org rotate-key Acme --quiet >key")
     say(
-        f"  eval $(.venv/bin/offsite-provider --data {story.provider.server.data} "
-        f"--endpoint {story.provider.server.address} env)"
+        f"  offsite-customer storage attach --name Offsite-2 --hostname {provider.address} "
+        "--guid $(offsite-provider identity --quiet) --key-file key"
     )
-    children = [each.server.child for each in (story.provider, story.customer)]
-    say("  kill " + " ".join(str(child.pid) for child in children if child))
+    say("  offsite-customer storage list")
+    say("  eval $(offsite-provider env)   # for grpcurl")
+    children = [server.child for server in (provider, customer) if server.child]
+    say(f"  kill {' '.join(str(child.pid) for child in children)}   # the end")
+    say(f"  rm -r {provider.data.parent}")
 
 
 def main() -> None:
@@ -355,15 +368,15 @@ def main() -> None:
     try:
         story.play()
     except BaseException:
-        keep = False
+        story.end()
+        say(f"\nThe servers' logs: {folder}/*/server.log")
         raise
-    finally:
-        if not keep:
-            story.provider.server.kill()
-            story.customer.server.kill()
     say(f"\nAll of it held, in {time.monotonic() - begin:.0f} s.")
     if keep:
-        what_to_try(story)
+        what_to_try(story.provider.server, story.customer.server)
+        return
+    story.end()
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

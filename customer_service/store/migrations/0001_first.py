@@ -176,6 +176,7 @@ def _create_seats() -> None:
         sa.PrimaryKeyConstraint("storage_id", "device_id", name="seats_pkey"),
     )
     op.create_index("seats_device", "seats", ["device_id"])
+    op.create_index("seats_state", "seats", ["storage_id", "state"])
     op.create_index(
         "seats_outbox",
         "seats",
