@@ -87,4 +87,5 @@ class Outbox:
     async def _rest(self) -> None:
         """Wait until a change may be due: woken, or the time to look has come."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), LOOK.total_seconds())
+            async with asyncio.timeout(LOOK.total_seconds()):
+                await self._woken.wait()

@@ -53,7 +53,8 @@ class Upkeep:
                 self._woken.clear()
                 await self._begin_what_is_due()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), LOOK.total_seconds())
+                    async with asyncio.timeout(LOOK.total_seconds()):
+                        await self._woken.wait()
         finally:
             for task in self._tasks:
                 task.cancel()

@@ -1,22 +1,35 @@
 """`offsite-customer destination`: which storages users are offered by default."""
 
-from typing import Annotated
+from dataclasses import dataclass
 
 from cyclopts import App, Parameter
 from offsite.customer.v1 import destination_service_pb2 as pb
-from offsite.customer.v1 import storage_service_pb2 as storage_pb
 from offsite.customer.v1.destination_service_pb2_grpc import DestinationServiceStub
 
 from customer_service.cli import organizations, storages
 from service_kit.cli import output
-from service_kit.cli.common import Flag
 from service_kit.cli.confirmation import count_of, require
 from service_kit.cli.connection import call, stub
-from service_kit.cli.names import pages
+from service_kit.cli.parameters import Confirm, Flag
 
 app = App(name="destination", help="Which storages users are offered by default.")
 
-Org = Annotated[str, Parameter(negative=())]
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Change:
+    """How a change of defaults is made."""
+
+    apply_to_existing: Flag = False
+    """Offer and withdraw for the users that exist, too; where it withdraws, seats are released."""
+
+    dry_run: Flag = False
+    """Only count what would change."""
+
+    confirm: Confirm = False
+
+
+FUTURE_USERS = Change()
 
 
 def service() -> DestinationServiceStub:
@@ -25,7 +38,7 @@ def service() -> DestinationServiceStub:
 
 
 @app.command
-def show(*, org: Org = "") -> None:
+def show(*, org: str | None = None) -> None:
     """Show what new users are offered.
 
     Parameters
@@ -38,65 +51,35 @@ def show(*, org: Org = "") -> None:
 
 
 @app.command
-def add(
-    storage: str,
-    /,
-    *,
-    org: Org = "",
-    apply_to_existing: Flag = False,
-    dry_run: Flag = False,
-    confirm: Flag = False,
-) -> None:
+def add(storage: str, /, *, org: str | None = None, change: Change = FUTURE_USERS) -> None:
     """Offer a storage by default.
 
     Parameters
     ----------
     org
         At an organization, which then no longer inherits; at the server if left out.
-    apply_to_existing
-        Offer it to the users that exist, too.
-    dry_run
-        Only count what would change.
     """
     present = list(_get(org).destinations.storage_ids)
     wanted = [*present, *({storages.id_of(storage)} - set(present))]
-    _set(org, wanted, apply_to_existing, dry_run, confirm)
+    _set(org, wanted, change)
 
 
 @app.command
-def remove(
-    storage: str,
-    /,
-    *,
-    org: Org = "",
-    apply_to_existing: Flag = False,
-    dry_run: Flag = False,
-    confirm: Flag = False,
-) -> None:
+def remove(storage: str, /, *, org: str | None = None, change: Change = FUTURE_USERS) -> None:
     """Offer a storage by default no longer.
 
     Parameters
     ----------
     org
         At an organization, which then no longer inherits; at the server if left out.
-    apply_to_existing
-        Withdraw it from the users that exist, too; devices that use it release their seats.
-    dry_run
-        Only count what would change.
     """
     unwanted = storages.id_of(storage)
     wanted = [each for each in _get(org).destinations.storage_ids if each != unwanted]
-    _set(org, wanted, apply_to_existing, dry_run, confirm)
+    _set(org, wanted, change)
 
 
-@app.command(name="set")
-def set_(
-    *storage_names: str,
-    org: Org = "",
-    apply_to_existing: Flag = False,
-    dry_run: Flag = False,
-    confirm: Flag = False,
-) -> None:
+@app.command
+def set_(*storage_names: str, org: str | None = None, change: Change = FUTURE_USERS) -> None:
     """Offer exactly these storages by default.
 
     Parameters
@@ -105,73 +88,55 @@ def set_(
         The storages.
     org
         At an organization, which then no longer inherits; at the server if left out.
-    apply_to_existing
-        Offer and withdraw for the users that exist, too.
-    dry_run
-        Only count what would change.
     """
     wanted = [storages.id_of(each) for each in storage_names]
-    _set(org, wanted, apply_to_existing, dry_run, confirm)
+    _set(org, wanted, change)
 
 
 @app.command
-def inherit(
-    *, org: str, apply_to_existing: Flag = False, dry_run: Flag = False, confirm: Flag = False
-) -> None:
+def inherit(*, org: str, change: Change = FUTURE_USERS) -> None:
     """Let an organization offer what the level above it offers.
 
     Parameters
     ----------
     org
         The organization.
-    apply_to_existing
-        Offer and withdraw for the users that exist, too.
-    dry_run
-        Only count what would change.
     """
-    _set(org, [], apply_to_existing, dry_run, confirm, inherit_=True)
+    _set(org, [], change, inherit_=True)
 
 
-def _get(org: str) -> pb.GetDefaultDestinationsResponse:
+def _get(org: str | None) -> pb.GetDefaultDestinationsResponse:
     request = pb.GetDefaultDestinationsRequest(organization_id=_level(org))
     found: pb.GetDefaultDestinationsResponse = call(service().GetDefaultDestinations, request)
     return found
 
 
-def _set(
-    org: str,
-    wanted: list[str],
-    apply_to_existing: bool,
-    dry_run: bool,
-    confirm: bool,
-    *,
-    inherit_: bool = False,
-) -> None:
+def _set(org: str | None, wanted: list[str], change: Change, *, inherit_: bool = False) -> None:
     """Preview, ask for confirmation where devices release seats, and set."""
     destinations = pb.DefaultDestinations(
         organization_id=_level(org), storage_ids=wanted, inherit=inherit_
     )
     request = pb.PreviewDefaultDestinationsRequest(
-        destinations=destinations, apply_to_existing=apply_to_existing
+        destinations=destinations, apply_to_existing=change.apply_to_existing
     )
     preview = call(service().PreviewDefaultDestinations, request)
-    if dry_run:
+    if change.dry_run:
         output.show(preview, lambda: output.line(_counted(preview.changes)))
         return
     if preview.changes.devices_released:
-        require(confirm, "This change", _counted(preview.changes))
+        require(change.confirm, "This change", _counted(preview.changes))
     done = call(
         service().SetDefaultDestinations,
         pb.SetDefaultDestinationsRequest(
             destinations=destinations,
-            apply_to_existing=apply_to_existing,
-            confirm_releases=confirm,
+            apply_to_existing=change.apply_to_existing,
+            confirm_releases=change.confirm,
         ),
     )
 
     def people() -> None:
         _shown(done.destinations)
-        if apply_to_existing:
+        if change.apply_to_existing:
             output.line(_counted(done.changes))
 
     output.show(done, people)
@@ -186,12 +151,10 @@ def _counted(changes: pb.DestinationChanges) -> str:
 
 
 def _shown(found: pb.DefaultDestinations) -> None:
-    request = storage_pb.ListStoragesRequest(show_detached=True)
-    listed = pages(storages.service().ListStorages, request, "storages").storages
-    names = {each.id: each.name for each in listed}
+    names = storages.names()
     offered = ", ".join(names.get(each, each) for each in found.storage_ids) or "nothing"
     output.facts([("offered", offered), ("inherited", "yes" if found.inherit else "no")])
 
 
-def _level(org: str) -> str:
+def _level(org: str | None) -> str:
     return organizations.id_of(org) if org else ""

@@ -1,24 +1,22 @@
 """`offsite-customer device`: the computers that are backed up."""
 
 import uuid
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from offsite.customer.v1 import device_service_pb2 as pb
 from offsite.customer.v1.device_service_pb2_grpc import DeviceServiceStub
 
 from customer_service.cli import storages, users
 from service_kit.cli import output
-from service_kit.cli.common import Flag
-from service_kit.cli.confirmation import counted, require
+from service_kit.cli.confirmation import report
 from service_kit.cli.connection import call, stub
-from service_kit.cli.names import is_id, pages, the_one
+from service_kit.cli.names import by_name, is_id, pages, the_one
+from service_kit.cli.parameters import Confirm, Flag
 from service_kit.errors import LimitReached, PermissionDenied
 from service_kit.reasons import Reason
 
 app = App(name="device", help="The computers that are backed up.")
-
-Option = Annotated[str | None, Parameter(negative=())]
 
 
 def service() -> DeviceServiceStub:
@@ -55,13 +53,13 @@ def add(name: str, /, *, user: str) -> None:
     _show(call(service().RegisterDevice, pb.RegisterDeviceRequest(device=device)))
 
 
-@app.command(name="list")
+@app.command
 def list_(
     *,
-    user: Option = None,
+    user: str | None = None,
     refused: Flag = False,
     waiting: Flag = False,
-    all_: Annotated[Flag, Parameter(name="--all")] = False,
+    all_: Flag = False,
 ) -> None:
     """List devices.
 
@@ -88,7 +86,7 @@ def list_(
             "yes" if each.holds_seat else "no",
             "; ".join(map(_state, each.destinations)),
         )
-        for each in found.devices
+        for each in by_name(found.devices)
     ]
     columns = ("name", "user", "state", "seat", "destinations")
     output.show(found, lambda: output.table(columns, rows))
@@ -114,7 +112,7 @@ def use(device: str, storage: str, /) -> None:
 
 
 @app.command
-def stop(device: str, storage: str, /, *, confirm: Flag = False) -> None:
+def stop(device: str, storage: str, /, *, confirm: Confirm = False) -> None:
     """Stop using a storage, and release the seat there."""
     request = pb.StopUsingDestinationRequest(
         device_id=id_of(device), storage_id=storages.id_of(storage), validate_only=not confirm
@@ -130,14 +128,14 @@ def rename(device: str, name: str, /) -> None:
 
 
 @app.command
-def deauthorize(device: str, /, *, confirm: Flag = False) -> None:
+def deauthorize(device: str, /, *, confirm: Confirm = False) -> None:
     """Sign a device out: its credentials end, its seats stay."""
     request = pb.DeauthorizeDeviceRequest(device_id=id_of(device), validate_only=not confirm)
     _ended(call(service().DeauthorizeDevice, request), "Signing out", confirm)
 
 
 @app.command
-def replace(device: str, /, *, name: Option = None, confirm: Flag = False) -> None:
+def replace(device: str, /, *, name: str | None = None, confirm: Confirm = False) -> None:
     """Let a new computer take over; the old one's credentials end, the seats stay.
 
     Parameters
@@ -152,7 +150,7 @@ def replace(device: str, /, *, name: Option = None, confirm: Flag = False) -> No
 
 
 @app.command
-def deactivate(device: str, /, *, confirm: Flag = False) -> None:
+def deactivate(device: str, /, *, confirm: Confirm = False) -> None:
     """Stop a device and release its seats; its archives stay."""
     request = pb.DeactivateDeviceRequest(device_id=id_of(device), validate_only=not confirm)
     _ended(call(service().DeactivateDevice, request), "Deactivating", confirm)
@@ -166,8 +164,7 @@ def reactivate(device: str, /) -> None:
 
 
 def _ended(response: Any, what: str, confirm: bool) -> None:
-    require(confirm, f"{what} {response.device.name}", counted(response.impact))
-    output.show(response, lambda: output.line(f"It took along: {counted(response.impact)}."))
+    report(response, f"{what} {response.device.name}", confirm)
 
 
 def _state(destination: pb.Destination) -> str:

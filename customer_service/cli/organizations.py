@@ -1,21 +1,19 @@
 """`offsite-customer org`: the customer's own tree of organizations."""
 
 import uuid
-from typing import Annotated
+from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from offsite.customer.v1 import organization_service_pb2 as pb
 from offsite.customer.v1.organization_service_pb2_grpc import OrganizationServiceStub
 
 from service_kit.cli import output
-from service_kit.cli.common import Flag
-from service_kit.cli.confirmation import counted, require
+from service_kit.cli.confirmation import report
 from service_kit.cli.connection import call, stub
-from service_kit.cli.names import is_id, pages, the_one
+from service_kit.cli.names import by_name, is_id, pages, the_one
+from service_kit.cli.parameters import Confirm, Flag
 
 app = App(name="org", help="The customer's own organizations.")
-
-Option = Annotated[str | None, Parameter(negative=())]
 
 
 def service() -> OrganizationServiceStub:
@@ -33,18 +31,18 @@ def id_of(name: str) -> str:
         return name
     request = pb.ListOrganizationsRequest(name=name, show_deactivated=True)
     found = pages(service().ListOrganizations, request, "organizations").organizations
-    return str(the_one("org", name, found, lambda each: each.id).id)
+    return str(the_one("org", name, found).id)
 
 
-def every() -> dict[str, pb.Organization]:
-    """All organizations, by id."""
+def names() -> dict[str, str]:
+    """The names of all organizations, by id."""
     request = pb.ListOrganizationsRequest(show_deactivated=True)
     found = pages(service().ListOrganizations, request, "organizations").organizations
-    return {each.id: each for each in found}
+    return {each.id: each.name for each in found}
 
 
 @app.command
-def add(name: str, /, *, parent: Option = None) -> None:
+def add(name: str, /, *, parent: str | None = None) -> None:
     """Add an organization.
 
     Parameters
@@ -56,12 +54,11 @@ def add(name: str, /, *, parent: Option = None) -> None:
     if parent is not None:
         organization.parent_id = id_of(parent)
     request = pb.CreateOrganizationRequest(organization=organization)
-    done = call(service().CreateOrganization, request)
-    _show(done)
+    _show(call(service().CreateOrganization, request))
 
 
-@app.command(name="list")
-def list_(*, all_: Annotated[Flag, Parameter(name="--all")] = False) -> None:
+@app.command
+def list_(*, all_: Flag = False) -> None:
     """List organizations.
 
     Parameters
@@ -73,16 +70,16 @@ def list_(*, all_: Annotated[Flag, Parameter(name="--all")] = False) -> None:
     found = pages(service().ListOrganizations, request, "organizations")
 
     def people() -> None:
-        names = {id_: each.name for id_, each in every().items()}
+        named = names()
         rows = [
             (
                 each.name,
-                names.get(each.parent_id, ""),
+                named.get(each.parent_id, ""),
                 output.word(pb.OrganizationState, each.state),
                 each.active_users,
                 each.seats_in_use,
             )
-            for each in found.organizations
+            for each in by_name(found.organizations)
         ]
         output.table(("name", "below", "state", "users", "seats"), rows)
 
@@ -97,7 +94,7 @@ def show(organization: str, /) -> None:
 
 
 @app.command
-def update(organization: str, /, *, name: Option = None, parent: Option = None) -> None:
+def update(organization: str, /, *, name: str | None = None, parent: str | None = None) -> None:
     """Rename an organization, or move it below another.
 
     Parameters
@@ -116,14 +113,13 @@ def update(organization: str, /, *, name: Option = None, parent: Option = None) 
 
 
 @app.command
-def deactivate(organization: str, /, *, confirm: Flag = False) -> None:
+def deactivate(organization: str, /, *, confirm: Confirm = False) -> None:
     """Deactivate an organization with all below it; their seats are released, archives stay."""
     request = pb.DeactivateOrganizationRequest(
         organization_id=id_of(organization), validate_only=not confirm
     )
     done = call(service().DeactivateOrganization, request)
-    require(confirm, f"Deactivating {done.organization.name}", counted(done.impact))
-    output.show(done, lambda: output.line(f"It took along: {counted(done.impact)}."))
+    report(done, f"Deactivating {done.organization.name}", confirm)
 
 
 @app.command
@@ -133,12 +129,7 @@ def reactivate(organization: str, /) -> None:
     _show(call(service().ReactivateOrganization, request))
 
 
-def _show(
-    response: pb.CreateOrganizationResponse
-    | pb.GetOrganizationResponse
-    | pb.UpdateOrganizationResponse
-    | pb.ReactivateOrganizationResponse,
-) -> None:
+def _show(response: Any) -> None:
     one = response.organization
 
     def people() -> None:
@@ -146,7 +137,7 @@ def _show(
             [
                 ("name", one.name),
                 ("id", one.id),
-                ("below", one.parent_id),
+                ("below", names()[one.parent_id] if one.parent_id else ""),
                 ("state", output.word(pb.OrganizationState, one.state)),
                 ("users", one.active_users),
                 ("seats in use", one.seats_in_use),

@@ -1,16 +1,7 @@
 """`offsite-customer serve`."""
 
-from cyclopts import App
-
-from customer_service.cli.program import PROGRAM
 from service_kit.cli import server
-from service_kit.cli.program import environment
 from service_kit.cli.serve_options import ServeOptions
-
-
-def register(app: App) -> None:
-    """Add the command."""
-    app.command(App(default_command=serve, name="serve", config=environment(PROGRAM)))
 
 
 def serve(*, options: ServeOptions | None = None, organization: str = "Company") -> None:

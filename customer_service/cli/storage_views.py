@@ -16,6 +16,7 @@ def listed(storages: Iterable[pb.Storage]) -> None:
 
 def shown(one: pb.Storage) -> None:
     """All that is known of one."""
+    granted_there = granted(one) if one.type == pb.STORAGE_TYPE_ATTACHED_SERVER else []
     output.facts(
         [
             ("name", one.name),
@@ -31,27 +32,24 @@ def shown(one: pb.Storage) -> None:
             ("unclaimed seats", one.unclaimed_seats or ""),
             ("last contact", output.moment(one, "last_contact_time")),
             ("ledgers equal at", output.moment(one, "reconcile_time")),
+            *granted_there,
         ]
     )
-    if one.type == pb.STORAGE_TYPE_ATTACHED_SERVER:
-        granted(one)
 
 
-def granted(one: pb.Storage) -> None:
-    """What the provider grants."""
+def granted(one: pb.Storage) -> list[tuple[str, object]]:
+    """What the provider grants, as names and values."""
     quota = one.disk_quota
     limited = quota.WhichOneof("limit") == "bytes"
-    output.facts(
-        [
-            ("organization there", one.provider_organization_name),
-            ("seats there", _seats(one)),
-            ("disk quota", format_size(quota.bytes) if limited else "unlimited"),
-            ("web restore, user", _limit(one.web_restore_user_limit_bytes)),
-            ("web restore, admin", _limit(one.web_restore_admin_limit_bytes)),
-            ("provider's version", one.peer_version),
-            ("provider's addresses", ", ".join(one.peer_addresses)),
-        ]
-    )
+    return [
+        ("organization there", one.provider_organization_name),
+        ("seats there", _seats(one)),
+        ("disk quota", format_size(quota.bytes) if limited else "unlimited"),
+        ("web restore, user", _limit(one.web_restore_user_limit_bytes)),
+        ("web restore, admin", _limit(one.web_restore_admin_limit_bytes)),
+        ("provider's version", one.peer_version),
+        ("provider's addresses", ", ".join(one.peer_addresses)),
+    ]
 
 
 def differences(rows: Iterable[pb.SeatDifference]) -> None:

@@ -2,23 +2,21 @@
 
 import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from offsite.customer.v1 import storage_service_pb2 as pb
 from offsite.customer.v1.storage_service_pb2_grpc import StorageServiceStub
 
 from customer_service.cli import storage_views as views
 from service_kit.cli import output
-from service_kit.cli.common import Flag
 from service_kit.cli.confirmation import count_of, counted, require
 from service_kit.cli.connection import call, stub
-from service_kit.cli.names import is_id, pages, the_one
+from service_kit.cli.names import by_name, is_id, pages, the_one
+from service_kit.cli.parameters import Confirm, Flag
 from service_kit.cli.secret_input import read_secret
 
 app = App(name="storage", help="Where computers can back up to.")
-
-Option = Annotated[str | None, Parameter(negative=())]
 
 
 def service() -> StorageServiceStub:
@@ -38,7 +36,14 @@ def id_of(name: str) -> str:
     request = pb.ListStoragesRequest(name=name, show_detached=True)
     found = pages(service().ListStorages, request, "storages").storages
     present = [each for each in found if each.state != pb.STORAGE_STATE_DETACHED]
-    return str(the_one("storage", name, present or found, lambda each: each.id).id)
+    return str(the_one("storage", name, present or found).id)
+
+
+def names() -> dict[str, str]:
+    """The names of all storages, by id."""
+    request = pb.ListStoragesRequest(show_detached=True)
+    found = pages(service().ListStorages, request, "storages").storages
+    return {each.id: each.name for each in found}
 
 
 @app.command(name="test")
@@ -61,8 +66,8 @@ def validate(*, hostname: str, guid: str, key_file: Path | None = None) -> None:
 
     def people() -> None:
         output.line("Attaching would grant:")
-        views.granted(found.storage)
-        output.facts([("key expires", output.moment(found, "registration_key_expire_time"))])
+        expires = output.moment(found, "registration_key_expire_time")
+        output.facts([*views.granted(found.storage), ("key expires", expires)])
 
     output.show(found, people)
 
@@ -90,11 +95,11 @@ def attach(*, name: str, hostname: str, guid: str, key_file: Path | None = None)
         provider_guid=guid,
         registration_key=_key(key_file),
     )
-    _show(call(service().AttachStorage, request))
+    show_storage(call(service().AttachStorage, request))
 
 
-@app.command(name="list")
-def list_(*, all_: Annotated[Flag, Parameter(name="--all")] = False) -> None:
+@app.command
+def list_(*, all_: Flag = False) -> None:
     """List storages.
 
     Parameters
@@ -104,17 +109,17 @@ def list_(*, all_: Annotated[Flag, Parameter(name="--all")] = False) -> None:
     """
     request = pb.ListStoragesRequest(show_detached=all_)
     found = pages(service().ListStorages, request, "storages")
-    output.show(found, lambda: views.listed(found.storages))
+    output.show(found, lambda: views.listed(by_name(found.storages)))
 
 
 @app.command
 def show(storage: str, /) -> None:
     """Show a storage."""
-    _show(call(service().GetStorage, pb.GetStorageRequest(storage_id=id_of(storage))))
+    show_storage(call(service().GetStorage, pb.GetStorageRequest(storage_id=id_of(storage))))
 
 
 @app.command
-def update(storage: str, /, *, name: Option = None, hostname: Option = None) -> None:
+def update(storage: str, /, *, name: str | None = None, hostname: str | None = None) -> None:
     """Change a storage's label or hostname; the new host must prove the provider's identity.
 
     Parameters
@@ -129,12 +134,12 @@ def update(storage: str, /, *, name: Option = None, hostname: Option = None) -> 
         request.name = name
     if hostname is not None:
         request.hostname = hostname
-    _show(call(service().UpdateStorage, request))
+    show_storage(call(service().UpdateStorage, request))
 
 
 @app.command
 def change_guid(
-    storage: str, /, *, guid: str, hostname: Option = None, key_file: Path | None = None
+    storage: str, /, *, guid: str, hostname: str | None = None, key_file: Path | None = None
 ) -> None:
     """The provider had to start with a new identity: the same storage, attached anew.
 
@@ -152,7 +157,7 @@ def change_guid(
     )
     if hostname is not None:
         request.hostname = hostname
-    _show(call(service().ChangeProviderGuid, request))
+    show_storage(call(service().ChangeProviderGuid, request))
 
 
 @app.command
@@ -167,24 +172,11 @@ def resume(storage: str, /, *, key_file: Path | None = None) -> None:
     request = pb.ResumeAttachRequest(storage_id=id_of(storage))
     if key_file is not None:
         request.registration_key = _key(key_file)
-    _show(call(service().ResumeAttach, request))
+    show_storage(call(service().ResumeAttach, request))
 
 
 @app.command
-def takeover(storage: str, /, *, confirm: Flag = False) -> None:
-    """End a conflict: this deployment is the rightful one."""
-    request = pb.TakeOverStorageRequest(storage_id=id_of(storage), validate_only=not confirm)
-    done = call(service().TakeOverStorage, request)
-    if not confirm:
-        views.differences(done.differences)
-    require(
-        confirm, f"Taking {done.storage.name} over", count_of(done.difference_count, "difference")
-    )
-    _show(done)
-
-
-@app.command
-def detach(storage: str, /, *, force: Flag = False, confirm: Flag = False) -> None:
+def detach(storage: str, /, *, force: Flag = False, confirm: Confirm = False) -> None:
     """End an attachment and release its seats, as soon as the provider can be told.
 
     Parameters
@@ -198,42 +190,15 @@ def detach(storage: str, /, *, force: Flag = False, confirm: Flag = False) -> No
     done = call(service().DetachStorage, request)
     require(confirm, f"Detaching {done.storage.name}", counted(done.impact))
     if force:
-        held = done.impact.provider_seats
-        output.warn(f"the provider still holds {held} seats and the archives of this server.")
-    _show(done)
-
-
-@app.command
-def unclaimed(storage: str, /) -> None:
-    """List the provider's seats that no device here knows."""
-    request = pb.ListUnclaimedSeatsRequest(storage_id=id_of(storage))
-    found = pages(service().ListUnclaimedSeats, request, "seats")
-    output.show(found, lambda: views.differences(found.seats))
-
-
-@app.command
-def adopt(storage: str, /, *devices: str, user: str) -> None:
-    """Make devices of unclaimed seats, under a user; all of them if none is named.
-
-    Parameters
-    ----------
-    devices
-        GUIDs of unclaimed seats.
-    user
-        The user that gets the devices.
-    """
-    from customer_service.cli.users import id_of as user_id_of  # users import this noun
-
-    request = pb.AdoptSeatsRequest(
-        storage_id=id_of(storage), user_id=user_id_of(user), device_guids=devices
-    )
-    done = call(service().AdoptSeats, request)
-    output.show(done, lambda: output.line(f"Made {count_of(done.devices_adopted, 'device')}."))
+        held = count_of(done.impact.provider_seats, "seat")
+        output.warn(f"the provider still holds {held} and the archives of this server.")
+    show_storage(done)
 
 
 def _key(file: Path | None) -> str:
     return read_secret(file, "Registration key")
 
 
-def _show(response: Any) -> None:
+def show_storage(response: Any) -> None:
+    """Show the storage of an answer."""
     output.show(response, lambda: views.shown(response.storage), quiet=response.storage.id)

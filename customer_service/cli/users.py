@@ -1,23 +1,20 @@
 """`offsite-customer user`: the people whose computers are backed up."""
 
 import uuid
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter
-from offsite.customer.v1 import storage_service_pb2 as storage_pb
+from cyclopts import App
 from offsite.customer.v1 import user_service_pb2 as pb
 from offsite.customer.v1.user_service_pb2_grpc import UserServiceStub
 
 from customer_service.cli import organizations, storages
 from service_kit.cli import output
-from service_kit.cli.common import Flag
-from service_kit.cli.confirmation import counted, require
+from service_kit.cli.confirmation import counted, report, require
 from service_kit.cli.connection import call, stub
 from service_kit.cli.names import is_id, pages, the_one
+from service_kit.cli.parameters import Confirm, Flag
 
 app = App(name="user", help="The people whose computers are backed up.")
-
-Option = Annotated[str | None, Parameter(negative=())]
 
 
 def service() -> UserServiceStub:
@@ -35,11 +32,11 @@ def id_of(email: str) -> str:
         return email
     request = pb.ListUsersRequest(email=email, show_deactivated=True)
     found = pages(service().ListUsers, request, "users").users
-    return str(the_one("user", email, found, lambda each: each.id).id)
+    return str(the_one("user", email, found).id)
 
 
 @app.command
-def add(email: str, /, *, org: Option = None) -> None:
+def add(email: str, /, *, org: str | None = None) -> None:
     """Add a user, who is offered the organization's default destinations.
 
     Parameters
@@ -53,8 +50,8 @@ def add(email: str, /, *, org: Option = None) -> None:
     _show(call(service().CreateUser, pb.CreateUserRequest(user=user)))
 
 
-@app.command(name="list")
-def list_(*, org: Option = None, all_: Annotated[Flag, Parameter(name="--all")] = False) -> None:
+@app.command
+def list_(*, org: str | None = None, all_: Flag = False) -> None:
     """List users.
 
     Parameters
@@ -70,17 +67,17 @@ def list_(*, org: Option = None, all_: Annotated[Flag, Parameter(name="--all")] 
     found = pages(service().ListUsers, request, "users")
 
     def people() -> None:
-        tree, named = organizations.every(), _storage_names()
+        organization, storage = organizations.names(), storages.names()
         rows = [
             (
                 each.email,
-                tree[each.organization_id].name,
+                organization[each.organization_id],
                 output.word(pb.UserState, each.state),
                 each.devices,
                 each.seats_in_use,
-                ", ".join(named[id_] for id_ in each.storage_ids),
+                ", ".join(storage[id_] for id_ in each.storage_ids),
             )
-            for each in found.users
+            for each in sorted(found.users, key=lambda each: each.email.casefold())
         ]
         output.table(("email", "organization", "state", "devices", "seats", "offered"), rows)
 
@@ -94,7 +91,7 @@ def show(user: str, /) -> None:
 
 
 @app.command
-def update(user: str, /, *, email: Option = None, org: Option = None) -> None:
+def update(user: str, /, *, email: str | None = None, org: str | None = None) -> None:
     """Change a user's e-mail address or organization.
 
     Parameters
@@ -113,7 +110,7 @@ def update(user: str, /, *, email: Option = None, org: Option = None) -> None:
 
 
 @app.command
-def block(user: str, /, *, confirm: Flag = False) -> None:
+def block(user: str, /, *, confirm: Confirm = False) -> None:
     """Stop a user signing in, and release the seats of the user's devices; archives stay."""
     request = pb.BlockUserRequest(user_id=id_of(user), validate_only=not confirm)
     _ended(call(service().BlockUser, request), "Blocking", confirm)
@@ -126,7 +123,7 @@ def unblock(user: str, /) -> None:
 
 
 @app.command
-def deactivate(user: str, /, *, confirm: Flag = False) -> None:
+def deactivate(user: str, /, *, confirm: Confirm = False) -> None:
     """Deactivate a user, and release the seats of the user's devices."""
     request = pb.DeactivateUserRequest(user_id=id_of(user), validate_only=not confirm)
     _ended(call(service().DeactivateUser, request), "Deactivating", confirm)
@@ -140,7 +137,7 @@ def reactivate(user: str, /) -> None:
 
 @app.command
 def destinations(
-    user: str, /, *storage_names: str, inherit: Flag = False, confirm: Flag = False
+    user: str, /, *storage_names: str, inherit: Flag = False, confirm: Confirm = False
 ) -> None:
     """Offer exactly these storages to one user; or show what is offered.
 
@@ -169,26 +166,19 @@ def destinations(
 
 
 def _ended(response: Any, what: str, confirm: bool) -> None:
-    require(confirm, f"{what} {response.user.email}", counted(response.impact))
-    output.show(response, lambda: output.line(f"It took along: {counted(response.impact)}."))
-
-
-def _storage_names() -> dict[str, str]:
-    request = storage_pb.ListStoragesRequest(show_detached=True)
-    found = pages(storages.service().ListStorages, request, "storages").storages
-    return {each.id: each.name for each in found}
+    report(response, f"{what} {response.user.email}", confirm)
 
 
 def _show(response: Any) -> None:
     user = response.user
 
     def people() -> None:
-        named = _storage_names()
+        named = storages.names()
         output.facts(
             [
                 ("email", user.email),
                 ("id", user.id),
-                ("organization", organizations.every()[user.organization_id].name),
+                ("organization", organizations.names()[user.organization_id]),
                 ("state", output.word(pb.UserState, user.state)),
                 ("offered", ", ".join(named[each] for each in user.storage_ids) or "nothing"),
                 ("follows defaults", "yes" if user.inherits_destinations else "no"),

@@ -13,6 +13,7 @@ from service_kit.database.engine import Transaction
 from service_kit.errors import OffsiteError
 from service_kit.ledger import audit
 from service_kit.reasons import Reason
+from service_kit.validation import MAX_INT64
 
 # The provider's no to one device: it stays until a person or the device's next backup asks again.
 REFUSALS = {
@@ -69,8 +70,8 @@ def failed(tx: Transaction, sent: Sent, error: OffsiteError, now: datetime) -> N
     A refusal of an older session says nothing of the present one: it is unclear, too.
     """
     is_present = storages.lock(tx, sent.storage.id).in_session_of(sent.storage)
-    if is_present and error.metadata.get("position", "").isdecimal():
-        storages.hear(tx, sent.storage.id, int(error.metadata["position"]), now)
+    if is_present and (position := _position(error)):
+        storages.hear(tx, sent.storage.id, position, now)
     if is_present and error.reason in ATTACHMENT_STATES and error.reason not in OVERTAKEN:
         attachment_refused(tx, sent.storage, error, now)
         return
@@ -110,6 +111,12 @@ def later(tx: Transaction, sent: Storage, error: OffsiteError, now: datetime) ->
     storage = storage.later(error, retry_delay(storage.attempts, 1.0), now)
     storages.save(tx, storage)
     return storage
+
+
+def _position(error: OffsiteError) -> int:
+    """The position that a refusal tells, or 0."""
+    told = error.metadata.get("position", "")
+    return int(told) if told.isascii() and told.isdigit() and len(told) < len(str(MAX_INT64)) else 0
 
 
 def _still(tx: Transaction, sent: Seat) -> Seat | None:

@@ -56,14 +56,13 @@ class DeviceServicer(DeviceServiceServicer):
     ) -> pb.ListDevicesResponse:
         checks = Checks()
         name = checks.text("name", request.name, most=200)
-        if request.user_id:
-            checks.uuid("user_id", request.user_id)
+        user_id = checks.uuid("user_id", request.user_id) if request.user_id else ""
         checks.done()
         found = await self.database.read(
             devices.list_page,
             PageRequest(size=request.page_size, token=request.page_token),
             name=name,
-            user_id=request.user_id,
+            user_id=user_id,
             refused=request.refused,
             waiting=request.waiting,
             show_deactivated=request.show_deactivated,

@@ -48,11 +48,12 @@ class UserServicer(UserServiceServicer):
         page = PageRequest(size=request.page_size, token=request.page_token)
         checks = Checks()
         email = checks.text("email", request.email, most=254)
-        if request.organization_id:
-            checks.uuid("organization_id", request.organization_id)
+        organization_id = request.organization_id
+        if organization_id:
+            organization_id = checks.uuid("organization_id", organization_id)
         checks.done()
         found = await self.database.read(
-            users.list_page, page, email, request.organization_id, request.show_deactivated
+            users.list_page, page, email, organization_id, request.show_deactivated
         )
         return pb.ListUsersResponse(
             users=[conversions.user(each) for each in found.items],

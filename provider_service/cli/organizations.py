@@ -1,24 +1,22 @@
 """`offsite-provider org`: hosted organizations."""
 
 import uuid
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from offsite.provider.v1 import organization_service_pb2 as pb
 from offsite.provider.v1.organization_service_pb2_grpc import OrganizationServiceStub
 
 from provider_service.cli import organization_views as views
 from provider_service.cli.organization_options import OrganizationOptions
 from service_kit.cli import output
-from service_kit.cli.common import Flag, get_identity
-from service_kit.cli.confirmation import counted, require
 from service_kit.cli.connection import call, stub
 from service_kit.cli.durations import parse_duration
-from service_kit.cli.names import is_id, pages, the_one
+from service_kit.cli.identity import get_identity
+from service_kit.cli.names import by_name, is_id, pages, the_one
+from service_kit.cli.parameters import Flag
 
 app = App(name="org", help="Hosted organizations: the customers that back up to this server.")
-
-Option = Annotated[str | None, Parameter(negative=())]
 
 
 def service() -> OrganizationServiceStub:
@@ -38,7 +36,7 @@ def id_of(name: str) -> str:
     request = pb.ListOrganizationsRequest(name=name, show_deactivated=True)
     found = pages(service().ListOrganizations, request, "organizations").organizations
     in_force = [each for each in found if each.state != pb.ORGANIZATION_STATE_DEACTIVATED]
-    return str(the_one("org", name, in_force or found, lambda each: each.id).id)
+    return str(the_one("org", name, in_force or found).id)
 
 
 @app.command
@@ -48,7 +46,7 @@ def add(
     *,
     hosted: Flag = False,
     options: OrganizationOptions | None = None,
-    key_expires: Option = None,
+    key_expires: str | None = None,
     accept_terms: Flag = False,
 ) -> None:
     """Add an organization. A hosted one gets its registration key, shown this once.
@@ -67,15 +65,13 @@ def add(
     request = pb.CreateOrganizationRequest(
         organization=organization,
         accept_terms=accept_terms,
-        registration_key_lifetime_seconds=_seconds(key_expires),
+        registration_key_lifetime_seconds=seconds(key_expires),
     )
-    _show_with_key(call(service().CreateOrganization, request))
+    show_with_key(call(service().CreateOrganization, request))
 
 
-@app.command(name="list")
-def list_(
-    *, problems: Flag = False, all_: Annotated[Flag, Parameter(name="--all")] = False
-) -> None:
+@app.command
+def list_(*, problems: Flag = False, all_: Flag = False) -> None:
     """List organizations.
 
     Parameters
@@ -87,7 +83,7 @@ def list_(
     """
     request = pb.ListOrganizationsRequest(problems=problems, show_deactivated=all_)
     found = pages(service().ListOrganizations, request, "organizations")
-    output.show(found, lambda: views.listed(found.organizations))
+    output.show(found, lambda: views.listed(by_name(found.organizations)))
 
 
 @app.command
@@ -103,10 +99,10 @@ def update(
     organization: str,
     /,
     *,
-    name: Option = None,
+    name: str | None = None,
     hosted: bool | None = None,
     options: OrganizationOptions | None = None,
-    key_expires: Option = None,
+    key_expires: str | None = None,
     accept_terms: Flag = False,
 ) -> None:
     """Change what is given; making it hosted makes its registration key, shown this once.
@@ -133,109 +129,14 @@ def update(
     request = pb.UpdateOrganizationRequest(
         organization=changed,
         accept_terms=accept_terms,
-        registration_key_lifetime_seconds=_seconds(key_expires),
+        registration_key_lifetime_seconds=seconds(key_expires),
     )
     request.update_mask.paths.extend(paths)
-    _show_with_key(call(service().UpdateOrganization, request))
+    show_with_key(call(service().UpdateOrganization, request))
 
 
-@app.command
-def suspend(organization: str, /, *, reason: str) -> None:
-    """Stop new seats and backups; held seats and archives stay.
-
-    Parameters
-    ----------
-    reason
-        Why; the customer sees it.
-    """
-    request = pb.SuspendOrganizationRequest(organization_id=id_of(organization), reason=reason)
-    _report(call(service().SuspendOrganization, request), "suspended")
-
-
-@app.command
-def resume(organization: str, /) -> None:
-    """End a suspension."""
-    request = pb.ResumeOrganizationRequest(organization_id=id_of(organization))
-    _report(call(service().ResumeOrganization, request), "served again")
-
-
-@app.command
-def deactivate(organization: str, /, *, confirm: Flag = False) -> None:
-    """End attachment and key and release the seats; the archives stay."""
-    request = pb.DeactivateOrganizationRequest(
-        organization_id=id_of(organization), validate_only=not confirm
-    )
-    done = call(service().DeactivateOrganization, request)
-    require(confirm, f"Deactivating {done.organization.name}", counted(done.impact))
-    _report(done, f"deactivated; it took along: {counted(done.impact)}")
-
-
-@app.command
-def reactivate(organization: str, /, *, key_expires: Option = None) -> None:
-    """Bring a deactivated organization back; a hosted one gets a new registration key."""
-    request = pb.ReactivateOrganizationRequest(
-        organization_id=id_of(organization),
-        registration_key_lifetime_seconds=_seconds(key_expires),
-    )
-    _show_with_key(call(service().ReactivateOrganization, request))
-
-
-@app.command
-def rotate_key(organization: str, /, *, key_expires: Option = None) -> None:
-    """End the registration key and make a new one, shown this once."""
-    request = pb.RotateRegistrationKeyRequest(
-        organization_id=id_of(organization),
-        registration_key_lifetime_seconds=_seconds(key_expires),
-    )
-    _show_with_key(call(service().RotateRegistrationKey, request))
-
-
-@app.command
-def change_guid(
-    organization: str,
-    /,
-    *,
-    customer_guid: str,
-    key_expires: Option = None,
-    confirm: Flag = False,
-) -> None:
-    """The customer's server was replaced: its old key is dead at once, seats and archives stay."""
-    request = pb.ChangeCustomerGuidRequest(
-        organization_id=id_of(organization),
-        customer_guid=customer_guid,
-        registration_key_lifetime_seconds=_seconds(key_expires),
-        validate_only=not confirm,
-    )
-    done = call(service().ChangeCustomerGuid, request)
-    require(confirm, f"Changing the GUID of {done.organization.name}", counted(done.impact))
-    _show_with_key(done)
-
-
-@app.command
-def detach(organization: str, /, *, confirm: Flag = False) -> None:
-    """End attachment and key and release the seats; organization and archives stay."""
-    request = pb.DetachOrganizationRequest(
-        organization_id=id_of(organization), validate_only=not confirm
-    )
-    done = call(service().DetachOrganization, request)
-    require(confirm, f"Detaching {done.organization.name}", counted(done.impact))
-    _report(done, f"detached; it took along: {counted(done.impact)}")
-
-
-@app.command
-def confirm_rewound(organization: str, /) -> None:
-    """Agree that this server was restored from an older backup: the customer's seats count."""
-    request = pb.ConfirmRewoundRequest(organization_id=id_of(organization))
-    _report(call(service().ConfirmRewound, request), "compared with its customer's server next")
-
-
-def _report(response: Any, what: str) -> None:
-    name = response.organization.name
-    output.show(response, lambda: output.line(f"{name} is {what}."), quiet=response.organization.id)
-
-
-def _show_with_key(response: Any) -> None:
-    """The organization and, once, its key with all that the customer needs."""
+def show_with_key(response: Any) -> None:
+    """Show the organization and, once, its key with all that the customer needs."""
     for warning in getattr(response, "warnings", ()):
         output.warn(warning)
     key = response.registration_key
@@ -248,5 +149,6 @@ def _show_with_key(response: Any) -> None:
     output.show(response, people, quiet=key or response.organization.id)
 
 
-def _seconds(text: str | None) -> int:
+def seconds(text: str | None) -> int:
+    """The value of --key-expires; 0 if it was not given, for the server's own default."""
     return int(parse_duration("--key-expires", text).total_seconds()) if text else 0

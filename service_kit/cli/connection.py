@@ -1,7 +1,7 @@
 """The connection of a command to its server."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,7 +9,13 @@ import grpc
 
 from service_kit.cli.options import Invocation, invocation
 from service_kit.client.status import error_of
-from service_kit.errors import Conflict, Unavailable
+from service_kit.errors import (
+    FieldViolation,
+    InvalidArgument,
+    OffsiteError,
+    PermissionDenied,
+    Unavailable,
+)
 from service_kit.reasons import Reason
 
 Stub = TypeVar("Stub")
@@ -23,38 +29,54 @@ def stub(kind: Callable[[grpc.Channel], Stub]) -> Stub:
     return kind(_channel(invocation()))
 
 
-def call(method: Callable[..., Any], request: Any, timeout: float | None = TIMEOUT) -> Any:
+def call(method: Callable[..., Any], request: Any) -> Any:
     """Call the server.
 
     Raises:
         OffsiteError: it refuses, or can't be reached.
     """
-    token = _read(invocation().token_file, "The token").decode().strip()
-    try:
-        return method(request, timeout=timeout, metadata=(("authorization", f"Bearer {token}"),))
-    except grpc.RpcError as error:
-        raise reached(error) from error
+    return open_call(method, request, metadata=_authorization())
 
 
-def open_call(method: Callable[..., Any], request: Any) -> Any:
+def open_call(method: Callable[..., Any], request: Any, **options: Any) -> Any:
     """Call what needs no token."""
     try:
-        return method(request, timeout=TIMEOUT)
+        return method(request, timeout=TIMEOUT, **options)
     except grpc.RpcError as error:
-        raise reached(error) from error
+        raise _refusal(error) from error
 
 
-def reached(error: grpc.RpcError) -> Exception:
+def call_stream(method: Callable[..., Any], request: Any) -> Iterator[Any]:
+    """Call what answers again and again; each answer as it comes."""
+    try:
+        yield from method(request, metadata=_authorization())
+    except grpc.RpcError as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: grpc.RpcError) -> OffsiteError:
     """The error of a call; of a server that was not reached, with its address."""
-    failure = error_of(error)
-    if isinstance(failure, Unavailable) and failure.reason == Reason.UNAVAILABLE:
-        endpoint = invocation().endpoint
-        return Unavailable(
-            Reason.UNAVAILABLE,
-            f"The server at {endpoint} can't be reached.",
-            "Start it (serve), or name it with --endpoint HOST:PORT and --ca FILE.",
+    if error.code() is not grpc.StatusCode.UNAVAILABLE or error.trailing_metadata():
+        return error_of(error)
+    if "CERTIFICATE_VERIFY_FAILED" in (error.details() or ""):
+        return PermissionDenied(
+            Reason.PEER_IDENTITY_MISMATCH,
+            f"The server at {invocation().endpoint} is not the one of {invocation().ca}.",
+            "Name the right --endpoint, or as --ca what that server's `identity --ca` prints.",
         )
-    return failure
+    return Unavailable(
+        Reason.UNAVAILABLE,
+        f"The server at {invocation().endpoint} can't be reached.",
+        "Start it (serve), or name it with --endpoint HOST:PORT and --ca FILE.",
+    )
+
+
+def _authorization() -> tuple[tuple[str, str], ...]:
+    path = invocation().token_file
+    token = _read(path, "The token").strip().decode(errors="replace")
+    if not token.isascii() or not token.isprintable() or not token:
+        raise InvalidArgument([FieldViolation("--token-file", f"{path} holds no token")])
+    return (("authorization", f"Bearer {token}"),)
 
 
 @functools.cache
@@ -74,13 +96,13 @@ def _server_name(ca_pem: bytes) -> str:
 
     from service_kit.identity.guid import guid_of, peer_name
 
-    key = x509.load_pem_x509_certificate(ca_pem).public_key()
+    try:
+        key = x509.load_pem_x509_certificate(ca_pem).public_key()
+    except ValueError:
+        key = None
     if not isinstance(key, EllipticCurvePublicKey):
-        raise Conflict(
-            Reason.IDENTITY_UNREADABLE,
-            "The identity CA is no server's.",
-            "Use the server's own: identity --ca.",
-        )
+        violation = FieldViolation("--ca", "must be what the server's own `identity --ca` prints")
+        raise InvalidArgument([violation])
     return peer_name(guid_of(key))
 
 

@@ -16,7 +16,13 @@ def is_id(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
-def the_one(noun: str, text: str, found: Iterable[Any], describe: Callable[[Any], str]) -> Any:
+def _id(found: Any) -> str:
+    return str(found.id)
+
+
+def the_one(
+    noun: str, text: str, found: Iterable[Any], describe: Callable[[Any], str] = _id
+) -> Any:
     """The only one found by a name.
 
     Raises:
@@ -47,3 +53,8 @@ def pages(method: Callable[..., Any], request: Any, items: str) -> Any:
         getattr(response, items).extend(getattr(answer, items))
     response.next_page_token = ""
     return response
+
+
+def by_name(found: Iterable[Any]) -> list[Any]:
+    """Sorted by name, as people look for them."""
+    return sorted(found, key=lambda each: (each.name.casefold(), each.id))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cyclopts import Parameter
 
+from service_kit.cli.parameters import Flag
 from service_kit.settings import default_data
 
 
@@ -26,10 +27,10 @@ class Options:
     token_file: Path | None = None
     """A file with a token; operator.token in the data folder."""
 
-    json: bool = False
+    json: Flag = False
     """Print the answer as JSON, with the fields' names of the protocol, and nothing else."""
 
-    quiet: bool = False
+    quiet: Flag = False
     """Print the one thing that a script needs: an id, a GUID or a key."""
 
 

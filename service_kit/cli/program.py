@@ -21,7 +21,7 @@ def make_app(program: Program, help: str) -> App:
 
     The options of every command, and those of `serve`, are environment variables too.
     """
-    app = App(name=program.name, help=help, version=VERSION)
+    app = App(name=program.name, help=help, version=VERSION, result_action="return_value")
     app.register_install_completion_command()
     app.meta.group_parameters = Group("Options of every command")
     app.meta.config = (environment(program),)
@@ -73,9 +73,10 @@ def status_of(app: App, tokens: Sequence[str]) -> int:
 def _with_ca_flag(tokens: Sequence[str]) -> list[str]:
     """`identity --ca` prints the CA certificate; everywhere else --ca is followed by a file."""
     found = list(tokens)
-    if "identity" in found and "--ca" in found:
-        index = found.index("--ca")
-        if index + 1 == len(found) or found[index + 1].startswith("-"):
+    named = found.index("identity") if "identity" in found else len(found)
+    for index, word in enumerate(found):
+        followed = found[index + 1 : index + 2]
+        if index > named and word == "--ca" and (not followed or followed[0].startswith("-")):
             found[index] = "--ca-certificate"
     return found
 

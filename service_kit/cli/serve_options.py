@@ -1,4 +1,4 @@
-"""The options of `serve`, the same at both servers."""
+"""The options of the commands that open a server's data themselves."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -6,27 +6,44 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from service_kit.cli import server
+from service_kit.cli.options import invocation
 from service_kit.settings import ServerSettings
 
-Repeated = Annotated[tuple[str, ...], Parameter(negative=())]
+Repeated = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class ServeOptions:
-    """What was given; what was not has a default."""
+class LedgerOptions:
+    """Where ledger and identity are; what was not given has a default."""
 
-    database: str = ""
+    database: str | None = None
     """sqlite:///PATH or postgresql://…; a file in the data folder if left out."""
 
     identity: Path | None = None
     """The identity file; identity.pem in the data folder if left out. Replicas share it."""
 
-    grpc: str = ""
+    def settings(self) -> ServerSettings:
+        """The server's settings.
+
+        Raises:
+            InvalidArgument: an option is out of bounds.
+        """
+        run = invocation()
+        default = {"grpc": run.program.grpc, "https": run.program.https, "data": run.options.data}
+        given = {name: value for name, value in asdict(self).items() if value}
+        return ServerSettings.make(run.program.name, **{**default, **given})
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ServeOptions(LedgerOptions):
+    """The options of `serve`, the same at both servers."""
+
+    grpc: str | None = None
     """HOST:PORT to listen at for gRPC; 127.0.0.1 and the program's port if left out."""
 
-    https: str = ""
+    https: str | None = None
     """HOST:PORT to listen at for HTTPS (health and metrics); 127.0.0.1 if left out."""
 
     advertise_grpc: Repeated = ()
@@ -40,11 +57,3 @@ class ServeOptions:
 
     log_format: str = "console"
     """console, or json."""
-
-    def settings(self) -> ServerSettings:
-        """The server's settings.
-
-        Raises:
-            InvalidArgument: an option is out of bounds.
-        """
-        return server.settings(**asdict(self))

@@ -3,6 +3,7 @@
 The server's code is loaded by these alone: no other command pays for it.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,34 +11,23 @@ from typing import Any
 from cyclopts import App
 
 from service_kit.cli import output
-from service_kit.cli.common import Flag
+from service_kit.cli.confirmation import count_of
 from service_kit.cli.connection import open_call, stub
 from service_kit.cli.options import Program, invocation
+from service_kit.cli.parameters import Flag
 from service_kit.cli.program import environment
+from service_kit.cli.serve_options import LedgerOptions
 from service_kit.errors import Unavailable
 from service_kit.reasons import Reason
-from service_kit.settings import ServerSettings
 
 
-def register(app: App, program: Program) -> None:
-    """Add the commands of a program's server, except `serve`, which has options of its own."""
-    for command in (migrate, backup, restore):
+def register(app: App, program: Program, serve: Callable[..., None]) -> None:
+    """Add the commands of a program's server; their options are environment variables too."""
+    for command in (serve, migrate, backup, restore):
         app.command(
             App(default_command=command, name=command.__name__, config=environment(program))
         )
     app.command(health)
-
-
-def settings(**given: Any) -> ServerSettings:
-    """The settings of a command's options.
-
-    Raises:
-        InvalidArgument: an option is out of bounds.
-    """
-    run = invocation()
-    options = {"grpc": run.program.grpc, "https": run.program.https, "data": run.options.data}
-    chosen = {name: value for name, value in given.items() if value}
-    return ServerSettings.make(run.program.name, **{**options, **chosen})
 
 
 def service() -> Any:
@@ -45,50 +35,30 @@ def service() -> Any:
     return import_module(f"{invocation().program.service}.app")
 
 
-def migrate(*, database: str = "", identity: Path | None = None) -> None:
-    """Bring the ledger to this program's schema; `serve` does it too.
-
-    Parameters
-    ----------
-    database
-        sqlite:///PATH or postgresql://…; a file in the data folder if left out.
-    identity
-        The identity file; identity.pem in the data folder if left out.
-    """
-    service().migrate(settings(database=database, identity=identity))
+def migrate(*, options: LedgerOptions | None = None) -> None:
+    """Bring the ledger to this program's schema; `serve` does it too."""
+    service().migrate((options or LedgerOptions()).settings())
     output.line("The ledger has this program's schema.")
 
 
-def backup(file: Path, /, *, database: str = "", identity: Path | None = None) -> None:
-    """Write ledger and identity to one file (0600), also while the server runs. Keep it secret.
-
-    Parameters
-    ----------
-    database
-        sqlite:///PATH or postgresql://…; a file in the data folder if left out.
-    identity
-        The identity file; identity.pem in the data folder if left out.
-    """
-    done = service().backup(settings(database=database, identity=identity), file)
-    output.line(f"{file}: server {done.guid}, {sum(done.tables.values())} rows")
+def backup(file: Path, /, *, options: LedgerOptions | None = None) -> None:
+    """Write ledger and identity to one file (0600), also while the server runs. Keep it secret."""
+    done = service().backup((options or LedgerOptions()).settings(), file)
+    output.line(f"{file}: server {done.guid}, {count_of(sum(done.tables.values()), 'row')}")
 
 
-def restore(
-    file: Path, /, *, database: str = "", identity: Path | None = None, force: Flag = False
-) -> None:
+def restore(file: Path, /, *, force: Flag = False, options: LedgerOptions | None = None) -> None:
     """Bring ledger and identity back from a backup. Stop the server first.
 
     Parameters
     ----------
-    database
-        sqlite:///PATH or postgresql://…; a file in the data folder if left out.
-    identity
-        The identity file; identity.pem in the data folder if left out.
     force
         Replace the ledger and identity that are there.
     """
-    done = service().restore(settings(database=database, identity=identity), file, force)
-    output.line(f"Server {done.guid} is as it was at {done.create_time}.")
+    settings = (options or LedgerOptions()).settings()
+    done = service().restore(settings, file, force)
+    output.line(f"Server {done.guid} is as it was at {done.create_time:%Y-%m-%d %H:%M:%S} UTC.")
+    output.line(f"The operator's token is a new one: {settings.operator_token_file}")
 
 
 def health() -> None:

@@ -31,6 +31,7 @@ class AuditFeed:
                 yield
                 await asyncio.sleep(_GATHER_SECONDS)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), POLL_SECONDS)
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await woken.wait()
         finally:
             self._following.discard(woken)

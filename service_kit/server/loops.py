@@ -37,7 +37,9 @@ def periodic(
             event.clear()  # before the step: what is asked for during it gets another
             await step()
             with suppress(TimeoutError):
-                await asyncio.wait_for(event.wait(), interval.total_seconds())
+                # Not wait_for: Python 3.11 may swallow a cancellation there (bpo-37658).
+                async with asyncio.timeout(interval.total_seconds()):
+                    await event.wait()
 
     return Loop(name, run)
 

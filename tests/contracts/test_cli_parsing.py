@@ -90,7 +90,7 @@ def test_a_fault_of_the_program_is_no_traceback(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("unexpected")
 
-    monkeypatch.setattr("service_kit.cli.common.get_identity", fail)
+    monkeypatch.setattr("service_kit.cli.identity.get_identity", fail)
     assert status_of(provider_service.cli.app, ["identity"]) == REFUSED
     assert "Traceback" not in capsys.readouterr().err
 
