@@ -32,6 +32,8 @@ ATTACHMENT_STATES = {
     Reason.GENERATION_STEP_TOO_LARGE: StorageState.CONFLICT,
     Reason.ATTACHMENT_REWOUND: StorageState.REWOUND,
     Reason.ATTACHMENT_ENDED: StorageState.DETACHED,
+    # This server has a new identity: its seats stay until it has attached with a new key.
+    Reason.NOT_ATTACHED: StorageState.REFUSED,
 }
 # Among them, what a request is told that a newer one of this same server has overtaken on the way.
 OVERTAKEN = (

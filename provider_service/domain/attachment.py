@@ -223,15 +223,19 @@ def rewinds(standing: Standing, session: Session) -> bool:
     return ahead and serves(standing)
 
 
+def is_attached(standing: Standing) -> bool:
+    """Whether a customer's server is attached, however it stands."""
+    deactivated = standing.state is State.DEACTIVATED
+    return not deactivated and standing.attachment is not Attachment.DETACHED
+
+
 def serves(standing: Standing) -> bool:
     """Whether a customer's server is attached, and the ledger is not known to be older."""
     return standing.attachment in (Attachment.ATTACHED, Attachment.CONFLICT)
 
 
 def refusal(standing: Standing, epoch: int) -> OffsiteError | None:
-    """Why the attachment serves no seat request of a session, or None."""
-    if standing.state is State.DEACTIVATED or standing.attachment is Attachment.DETACHED:
-        return ended() if standing.epoch else not_attached()
+    """Why an attachment serves no seat request of a session, or None."""
     if epoch < standing.epoch:
         return stale(standing.epoch)
     if standing.attachment is Attachment.CONFLICT:

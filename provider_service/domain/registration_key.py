@@ -70,10 +70,10 @@ def lifetime(seconds: int) -> timedelta:
     return timedelta(seconds=seconds) if seconds else DEFAULT_LIFETIME
 
 
-def refused(provider_guid: str) -> OffsiteError:
+def refused(caller_guid: str) -> OffsiteError:
     """The one answer to a server whose key does not fit: it tells a stranger nothing."""
     return PermissionDenied(
         Reason.REGISTRATION_KEY_REFUSED,
-        f"There is no valid key for server {provider_guid}.",
+        f"There is no valid key for server {caller_guid}.",
         "Compare the key, its date, and the GUID that the provider entered.",
     )

@@ -102,11 +102,11 @@ def _admit(
     key = registration_keys.find_by_hash(tx, key_hash)
     if key is None:
         _count_refusal(tx, guid, None, now)
-        raise refused(identity.guid)
+        raise refused(guid)
     organization = organizations.lock(tx, key.organization_id)
     if organization.settings.customer_guid != guid:
         _count_refusal(tx, guid, organization, now)
-        raise refused(identity.guid)
+        raise refused(guid)
     # Read again under the lock: another attach, or a rotation, may have come first.
     key = registration_keys.find_by_hash(tx, key_hash) or key
     _check(organization, key, now)

@@ -30,7 +30,7 @@ def detach_customer(tx: Transaction, guid: str, now: datetime) -> int:
         Conflict: no attachment of this server is known.
     """
     organization = organizations.lock_of_customer(tx, guid)
-    if organization is not None and organization.was_attached:
+    if organization is not None and organization.attachment is not Attachment.DETACHED:
         return _detach(tx, organization, now).seats
     if organizations.is_former_customer(tx, guid):
         return 0
@@ -84,6 +84,7 @@ def _end(
     tx: Transaction, before: Organization, after: Organization, kind: str, now: datetime
 ) -> Ended:
     registration_keys.end(tx, before.id)
+    keys.remember_former(tx, before)
     released = seats.release_all(tx, before.id, now)
     after = replace(after, seats_in_use=0, position=before.position + released)
     organizations.save(tx, after)

@@ -67,9 +67,10 @@ class _Batch:
             [account.organization_id for account in self.accounts.values()],
             {each.device_guid for each in requests},
         )
+        attached = {guid for guid, each in self.accounts.items() if attachment.is_attached(each)}
         self.former = {
             guid: organizations.is_former_customer(tx, guid)
-            for guid in {each.customer_guid for each in requests} - self.accounts.keys()
+            for guid in {each.customer_guid for each in requests} - attached
         }
         self.taken = 0
         self.heard_of: dict[str, Account] = {}
@@ -80,9 +81,9 @@ class _Batch:
     def serve(self, request: SeatRequest) -> Served | OffsiteError:
         """Decide one request; everything before it counts."""
         account = self.accounts.get(request.customer_guid)
-        if account is None:
-            known = self.former[request.customer_guid]
-            return attachment.ended() if known else attachment.not_attached()
+        if account is None or not attachment.is_attached(account):
+            former = self.former[request.customer_guid]
+            return attachment.ended() if former else attachment.not_attached()
         outcome = self._enter(request, account) or self._decide(request, account)
         if isinstance(outcome, OffsiteError):
             outcome.metadata.setdefault("position", str(account.position))

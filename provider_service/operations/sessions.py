@@ -5,7 +5,7 @@ from datetime import datetime
 
 from provider_service.domain import attachment
 from provider_service.domain.attachment import Opening, Session, SessionKind
-from provider_service.domain.organization import Attachment, Organization, State
+from provider_service.domain.organization import Attachment, Organization
 from provider_service.domain.saving import Shown
 from provider_service.operations import registration_keys as keys
 from provider_service.store import organizations, registration_keys
@@ -57,7 +57,7 @@ def enter(
 def lock_attached(tx: Transaction, guid: str) -> Organization | OffsiteError:
     """The attached organization of a customer's server, its row held, or why there is none."""
     organization = organizations.lock_of_customer(tx, guid)
-    return _attached(organization) or _why_not(tx, guid, organization)
+    return _attached(organization) or _why_not(tx, guid)
 
 
 def find_attached(tx: Transaction, guid: str) -> Organization:
@@ -69,7 +69,7 @@ def find_attached(tx: Transaction, guid: str) -> Organization:
     organization = organizations.find_of_customer(tx, guid)
     attached = _attached(organization)
     if attached is None:
-        raise _why_not(tx, guid, organization)
+        raise _why_not(tx, guid)
     return attached
 
 
@@ -118,16 +118,14 @@ def confirm_rewound(tx: Transaction, organization_id: str, now: datetime) -> Sho
 
 
 def _attached(organization: Organization | None) -> Organization | None:
-    if organization is None or organization.state is State.DEACTIVATED:
-        return None
-    return organization if organization.attachment is not Attachment.DETACHED else None
+    attached = organization is not None and attachment.is_attached(organization)
+    return organization if attached else None
 
 
-def _why_not(tx: Transaction, guid: str, organization: Organization | None) -> OffsiteError:
-    was_attached = organization is not None and organization.was_attached
-    if was_attached or organizations.is_former_customer(tx, guid):
-        return attachment.ended()
-    return attachment.not_attached()
+def _why_not(tx: Transaction, guid: str) -> OffsiteError:
+    """A server that was attached is told that this has ended; a replacement has yet to attach."""
+    former = organizations.is_former_customer(tx, guid)
+    return attachment.ended() if former else attachment.not_attached()
 
 
 _EVENTS = {
