@@ -57,7 +57,7 @@ def restore(file: Path, /, *, force: Flag = False, options: LedgerOptions | None
     """
     settings = (options or LedgerOptions()).settings()
     done = service().restore(settings, file, force)
-    output.line(f"Server {done.guid} is as it was at {done.create_time:%Y-%m-%d %H:%M:%S} UTC.")
+    output.line(f"Server {done.guid} is as it was at {done.create_time}.")
     output.line(f"The operator's token is a new one: {settings.operator_token_file}")
 
 
