@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from offsite.common.v1.disk_quota_pb2 import DiskQuota
 from offsite.provider.v1.organization_service_pb2 import Organization
 
+from service_kit.cli.parameters import Count
 from service_kit.cli.sizes import parse_size
 
 
@@ -18,7 +19,7 @@ class OrganizationOptions:
     customer_guid: str | None = None
     """The GUID of the customer's server, which it shows by `identity`."""
 
-    max_seats: int | None = None
+    max_seats: Count | None = None
     """The most seats that it may have in use."""
 
     disk_quota: str | None = None

@@ -83,8 +83,8 @@ def warnings(organization: Organization, all_seats: int, license_seats: int) -> 
     most = organization.settings.maximum_seats
     if most is not None and organization.seats_in_use > most:
         found.append(
-            f"{organization.seats_in_use} seats are in use, above the maximum of {most}: "
-            "they stay, and new ones are refused."
+            f"{organization.seats_in_use} of {most} seats are in use: "
+            "those stay, and new ones are refused."
         )
     if organization.settings.hosted and all_seats > license_seats:
         found.append(

@@ -175,8 +175,8 @@ def _refusal(seat: Seat | None, account: Account, license_free: int) -> OffsiteE
     if account.seats_in_use >= account.maximum_seats:
         return LimitReached(
             Reason.SEAT_LIMIT_REACHED,
-            f"The provider allows {account.maximum_seats} seats and {account.seats_in_use} are in "
-            "use.",
+            "The provider has no free seat: "
+            f"{account.seats_in_use} of {account.maximum_seats} are in use.",
             "Release a seat or ask the provider for more, then use the destination again.",
             metadata={"maximum_seats": str(account.maximum_seats)},
         )

@@ -6,17 +6,21 @@ from datetime import timedelta
 from service_kit.errors import FieldViolation, InvalidArgument
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_DURATION = re.compile(r"(\d{1,6})([smhdw])")
+LONGEST = timedelta(days=36500)
+_DURATION = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 
 
 def parse_duration(option: str, text: str) -> timedelta:
     """A duration.
 
     Raises:
-        InvalidArgument: it is none.
+        InvalidArgument: it is none, or longer than a century.
     """
     match = _DURATION.fullmatch(text.strip().lower())
     if not match:
         description = f"must be a duration like 30d, 24h or 15m, is {text!r}"
         raise InvalidArgument([FieldViolation(option, description)])
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
+    length = timedelta(**{UNITS[match[2]]: int(match[1])})
+    if length > LONGEST:
+        raise InvalidArgument([FieldViolation(option, f"must be at most {LONGEST.days}d")])
+    return length

@@ -7,6 +7,7 @@ from offsite.common.v1.license_service_pb2_grpc import LicenseServiceStub
 from service_kit.cli import output
 from service_kit.cli.connection import call, stub
 from service_kit.cli.names import pages
+from service_kit.cli.parameters import Count
 
 app = App(name="license", help="The server's own master license.")
 
@@ -27,7 +28,7 @@ def show() -> None:
 
 
 @app.command
-def set_(*, seats: int) -> None:
+def set_(*, seats: Count) -> None:
     """Set the number of seats; held seats stay, also above a lower number."""
     request = pb.UpdateLicenseRequest(seats=seats)
     done = call(stub(LicenseServiceStub).UpdateLicense, request)

@@ -30,7 +30,7 @@ def show(response: Message, people: Callable[[], None], quiet: str | None = None
 
 def line(text: str = "") -> None:
     """A line on stdout."""
-    sys.stdout.write(f"{text}\n")
+    print(text, flush=True)  # a follower's reader waits for each
 
 
 def warn(text: str) -> None:

@@ -140,3 +140,8 @@ def test_both_have_the_commands_of_the_servers_own_machine(app: App) -> None:
     for command in ("serve", "migrate", "backup", "restore", "health", "env"):
         _, _, unused = app.parse_commands([command])
         assert not unused, command
+
+
+def test_only_a_customer_proves_itself_to_a_peer_by_hand() -> None:
+    assert not CUSTOMER.parse_commands(["token", "peer"])[2]
+    assert PROVIDER.parse_commands(["token", "peer"])[2]

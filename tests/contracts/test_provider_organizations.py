@@ -158,7 +158,7 @@ def test_seats_above_the_license_and_limits_below_the_use_are_warned_of(
     for device in devices(2):
         customer.acquire(device)
     lowered = edit(provider_database, customer.organization_id, maximum_seats=1)
-    assert "2 seats are in use, above the maximum of 1" in lowered.warnings[0]
+    assert "2 of 1 seats are in use" in lowered.warnings[0]
     assert customer.organization.seats_in_use == 2
 
 

@@ -6,6 +6,8 @@ One story: the tests of this module run in their order.
 import json
 import re
 import subprocess
+import threading
+from collections.abc import Iterable
 
 import pytest
 
@@ -203,14 +205,23 @@ def test_the_audit_of_an_organization_and_of_a_kind(desk: Desk) -> None:
 
 def test_the_audit_is_followed_as_it_happens(desk: Desk) -> None:
     follow = desk.words("offsite-provider audit list --follow --json --kind organization.")
+    seen = threading.Event()
+
+    def read(lines: Iterable[str]) -> None:
+        for line in lines:
+            if "organization.suspended" in line:
+                seen.set()
+
     with subprocess.Popen(follow, env=desk.environment, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
-        desk.run("offsite-provider org suspend Acme --reason unpaid")
-        for line in child.stdout:
-            if "organization.suspended" in line:
+        threading.Thread(target=read, args=(child.stdout,), daemon=True).start()
+        for _ in range(20):  # the follower may have yet to connect
+            desk.run("offsite-provider org suspend Acme --reason unpaid")
+            desk.run("offsite-provider org resume Acme")
+            if seen.wait(0.5):
                 break
         child.terminate()
-    desk.run("offsite-provider org resume Acme")
+    assert seen.is_set()
 
 
 def test_the_exports_for_grpcurl_name_no_token(desk: Desk) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.processes import ServerProcess
 
-KEY = re.compile(r"(?:[0-9A-Z]{4}-){3}[0-9A-Z]{4}")
+KEY = re.compile(r"(?<![\w-])(?:[0-9A-Z]{4}-){3}[0-9A-Z]{4}(?![\w-])")
 
 
 class Desk:

@@ -1,0 +1,15 @@
+"""A command that only asks a server loads no part of one."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("sqlalchemy", "alembic", "aiohttp", "psycopg", "OpenSSL", "prometheus_client", "structlog")
+
+
+@pytest.mark.parametrize("package", ["provider_service", "customer_service"])
+def test_a_command_line_loads_no_part_of_a_server(package: str) -> None:
+    code = f"import sys, {package}.cli; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
