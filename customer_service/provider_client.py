@@ -34,19 +34,15 @@ from service_kit.client.dial import dial_any
 from service_kit.client.status import error_of
 from service_kit.clock import now
 from service_kit.conversions import optional_time
+from service_kit.errors import Unavailable
 from service_kit.identity import peer_token
 from service_kit.identity.identity import Identity
+from service_kit.reasons import Reason
 from service_kit.version import VERSION
 
 TIMEOUT = 10.0  # seconds for a request; an outcome that is unclear by then is asked for again
 PAGE = 1000
 
-SEAT_STATES = {
-    seat_pb.SEAT_STATE_HELD: SeatState.HELD,
-    seat_pb.SEAT_STATE_RELEASED: SeatState.NONE,
-    seat_pb.SEAT_STATE_REFUSED: SeatState.REFUSED,
-    seat_pb.SEAT_STATE_REVOKED: SeatState.REVOKED,
-}
 RESYNC_STATES = {
     SeatState.HELD: seat_pb.SEAT_STATE_HELD,
     SeatState.NONE: seat_pb.SEAT_STATE_RELEASED,
@@ -128,7 +124,13 @@ class ProviderClient:
             acknowledged_generation=seat.acknowledged,
         )
         answer = await _call(self._seats.AcquireSeat, request)
-        return SeatAnswer(SEAT_STATES[answer.seat.state], answer.position)
+        if answer.seat.state != seat_pb.SEAT_STATE_HELD:
+            raise Unavailable(
+                Reason.UNAVAILABLE,
+                "The provider granted a seat and did not say that it is held.",
+                "It is asked again.",
+            )
+        return SeatAnswer(SeatState.HELD, answer.position)
 
     async def release(self, session: Session, seat: Seat) -> SeatAnswer:
         """Give a device's seat back."""
@@ -140,7 +142,7 @@ class ProviderClient:
             acknowledged_generation=seat.acknowledged,
         )
         answer = await _call(self._seats.ReleaseSeat, request)
-        return SeatAnswer(SEAT_STATES[answer.seat.state], answer.position)
+        return SeatAnswer(SeatState.NONE, answer.position)
 
     async def reconcile(self, session: Session, digest: bytes, excluded: Sequence[str]) -> bool:
         """Ask whether both sides' sets of seats are the same."""

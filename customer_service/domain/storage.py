@@ -151,7 +151,11 @@ class Storage:
     def detaching(self, now: datetime) -> Self:
         """A detach to be told to the provider until it answers; a registration key is forgotten."""
         return replace(
-            self.now(StorageState.DETACHING), sealed_key=None, next_attempt_time=now, attempts=0
+            self.now(StorageState.DETACHING),
+            sealed_key=None,
+            session_nonce="",
+            next_attempt_time=now,
+            attempts=0,
         )
 
     def detached(self) -> Self:

@@ -18,11 +18,22 @@ from customer_service.operations.reconcile import reconcile
 from customer_service.store import organizations, seats, storages
 from service_kit.clock import now as clock
 from service_kit.database.engine import Database, Transaction
-from service_kit.errors import AlreadyExists, Conflict, NotFound, OffsiteError, Unavailable
+from service_kit.errors import AlreadyExists, Conflict, NotFound, OffsiteError
 from service_kit.identity.identity import Identity
 from service_kit.ledger import audit
 from service_kit.reasons import Reason
 
+# The provider's no to this key. Anything else may pass, or hide that the attach was granted.
+FINAL = (
+    Reason.INVALID_FIELD,
+    Reason.REGISTRATION_KEY_MALFORMED,
+    Reason.REGISTRATION_KEY_REFUSED,
+    Reason.REGISTRATION_KEY_EXPIRED,
+    Reason.REGISTRATION_KEY_ROTATED,
+    Reason.ATTACHMENT_ENDED,
+    Reason.ORGANIZATION_SUSPENDED,
+    Reason.ORGANIZATION_DEACTIVATED,
+)
 PURPOSE = "registration key while attaching"
 
 
@@ -120,9 +131,9 @@ async def complete(database: Database, dial: Dial, identity: Identity, storage_i
     try:
         provider = await dial(storage)
         attached = await provider.attach(key)
-    except Unavailable as error:
-        return await database.run(outcomes.later, storage, error, clock())
     except OffsiteError as error:
+        if error.reason not in FINAL:
+            return await database.run(outcomes.later, storage, error, clock())
         await database.run(refused, storage_id, storage.sealed_key, error, clock())
         raise
     try:

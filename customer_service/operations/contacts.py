@@ -83,7 +83,8 @@ async def resync(database: Database, provider: Provider, storage: Storage) -> St
 def resynced(tx: Transaction, sent: Storage, session: Session, now: datetime) -> Storage:
     """Record the end of a resync: the attachment goes on under a new epoch and position."""
     storage = storages.lock(tx, sent.id)
-    if storage.session_nonce != sent.session_nonce:
+    ours = storage.session_nonce == sent.session_nonce
+    if storage.state is not StorageState.REWOUND or not ours:
         return storage
     storage = storage.now(StorageState.ATTACHED)
     storage = storage.in_session(session.epoch, session.position, now)

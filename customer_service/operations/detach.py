@@ -32,7 +32,7 @@ def begin(tx: Transaction, storage_id: str, now: datetime, *, force: bool) -> Im
     refuse_local(storage)
     if storage.state is StorageState.DETACHED and not storage.epoch:
         return Impact()
-    to_tell = storage.state not in (StorageState.REFUSED, StorageState.DETACHED) and not force
+    to_tell = storage.state is not StorageState.DETACHED and not force
     storages.save(tx, storage.detaching(now) if to_tell else storage.detached())
     users = destinations.remove_storage(tx, storage_id)
     released = seat_use_cases.end_all(tx, storage_id, now)

@@ -11,7 +11,7 @@ from customer_service.operations.peers import Provider
 from customer_service.store import storages
 from service_kit.clock import now as clock
 from service_kit.database.engine import Database, Transaction
-from service_kit.errors import OffsiteError
+from service_kit.errors import Conflict, OffsiteError
 from service_kit.ledger import audit
 from service_kit.reasons import Reason
 
@@ -121,8 +121,20 @@ def forget_sessions(tx: Transaction, now: datetime) -> int:
 
 
 def taken_over(tx: Transaction, sent: Storage, session: Session, now: datetime) -> Storage:
-    """Record a takeover: this deployment is the rightful one."""
-    storage = storages.lock(tx, sent.id).now(StorageState.ATTACHED)
+    """Record a takeover: this deployment is the rightful one.
+
+    Raises:
+        Conflict: the storage was detached, or taken over, meanwhile.
+    """
+    storage = storages.lock(tx, sent.id)
+    ours = storage.session_nonce == sent.session_nonce
+    if storage.state is not StorageState.CONFLICT or not ours:
+        raise Conflict(
+            Reason.WRONG_STATE,
+            f"Storage {storage.name} is {storage.state} by now.",
+            "Look at it again: storage show.",
+        )
+    storage = storage.now(StorageState.ATTACHED)
     storage = storage.in_session(session.epoch, session.position, now)
     storages.save(tx, storage)
     audit.record(tx, "storage.taken_over", subject=storage.name, now=now)

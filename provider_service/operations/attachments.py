@@ -117,6 +117,12 @@ def _check(organization: Organization, key: RegistrationKey, now: datetime) -> N
     if key.state is KeyState.ENDED and key.epoch is not None and _is_detached(organization):
         raise attachment.ended()
     key.check(now)
+    if organization.state is State.DEACTIVATED:
+        raise Conflict(
+            Reason.ORGANIZATION_DEACTIVATED,
+            "The provider has deactivated the organization.",
+            "Ask the provider to reactivate it.",
+        )
     if organization.attachment is Attachment.REWOUND:
         raise attachment.is_rewound(organization)
     if organization.state is State.SUSPENDED and key.epoch is None:

@@ -9,6 +9,7 @@ from provider_service.domain.saving import Ended, Saved
 from provider_service.operations import registration_keys as keys
 from provider_service.store import organizations, registration_keys, seats
 from service_kit.database.engine import Transaction
+from service_kit.errors import OffsiteError
 from service_kit.identity.identity import Identity
 from service_kit.ledger import audit
 from service_kit.ledger import license as master_license
@@ -23,18 +24,19 @@ def detach(tx: Transaction, organization_id: str, now: datetime) -> Ended:
     return _detach(tx, organizations.lock(tx, organization_id), now)
 
 
-def detach_customer(tx: Transaction, guid: str, now: datetime) -> int:
+def detach_customer(tx: Transaction, guid: str, now: datetime) -> int | OffsiteError:
     """The same, asked for by the customer's server; answers how many seats were released.
 
-    Raises:
-        Conflict: no attachment of this server is known.
+    The key ends also where nothing is attached yet: an Attach may still be on its way.
     """
     organization = organizations.lock_of_customer(tx, guid)
     if organization is not None and organization.attachment is not Attachment.DETACHED:
         return _detach(tx, organization, now).seats
     if organizations.is_former_customer(tx, guid):
         return 0
-    raise attachment.not_attached()
+    if organization is not None:
+        registration_keys.end(tx, organization.id)
+    return attachment.not_attached()
 
 
 def deactivate(tx: Transaction, organization_id: str, now: datetime) -> Ended:

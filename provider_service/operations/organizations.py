@@ -110,10 +110,11 @@ def update(tx: Transaction, identity: Identity, edit: Edit, now: datetime) -> Sa
     if after.settings.customer_guid != before.settings.customer_guid:
         remember_former(tx, before)
     key = ""
-    if after.settings.hosted and not before.settings.hosted:
-        key = registration_keys.issue(tx, identity, after.id, edit.key_lifetime, now)
-    elif before.settings.hosted and not after.settings.hosted:
+    other_server = after.settings.customer_guid != before.settings.customer_guid
+    if after.state is State.DEACTIVATED or not after.settings.hosted:
         key_store.end(tx, after.id)
+    elif other_server or not before.settings.hosted:
+        key = registration_keys.issue(tx, identity, after.id, edit.key_lifetime, now)
     return Saved(with_key(tx, after), key, _warnings(tx, after))
 
 

@@ -56,8 +56,8 @@ class AttachmentServicer(AttachmentServiceServicer):
         )
 
     async def Detach(self, request: pb.DetachRequest, context: Context) -> pb.DetachResponse:
-        released = await self.database.run(endings.detach_customer, current_peer(), now())
-        return pb.DetachResponse(seats_released=released)
+        outcome = await self.database.run(endings.detach_customer, current_peer(), now())
+        return pb.DetachResponse(seats_released=settled(outcome))
 
     async def GetEntitlement(
         self, request: pb.GetEntitlementRequest, context: Context

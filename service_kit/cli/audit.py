@@ -41,7 +41,7 @@ def make_app(organization_id: Callable[[str], str]) -> App:
         since
             Only the last while, like 24h.
         follow
-            Go on with events as they happen.
+            Then go on with events as they happen, until interrupted.
         """
         wanted = pb.AuditFilter(kind=kind or "")
         if org:
@@ -57,15 +57,29 @@ def make_app(organization_id: Callable[[str], str]) -> App:
 
 
 def _list(wanted: pb.AuditFilter) -> None:
-    request = pb.ListAuditEventsRequest(filter=wanted)
-    found = pages(stub(AuditServiceStub).ListAuditEvents, request, "events")
+    found = _recorded(wanted)
     output.show(found, lambda: output.table(COLUMNS, map(_row, found.events)))
 
 
 def _follow(wanted: pb.AuditFilter) -> None:
+    """Lists only when following has begun, so that nothing falls in between."""
     request = pb.FollowAuditEventsRequest(filter=wanted)
-    for answer in call_stream(stub(AuditServiceStub).FollowAuditEvents, request):
-        output.show(answer, partial(_line, answer.event))
+    answers = call_stream(stub(AuditServiceStub).FollowAuditEvents, request)
+    listed = _recorded(wanted).events
+    for event in listed:
+        output.show(pb.FollowAuditEventsResponse(event=event), partial(_line, event))
+    seen = {event.id for event in listed}
+    for answer in answers:
+        if answer.event.id not in seen:
+            output.show(answer, partial(_line, answer.event))
+
+
+def _recorded(wanted: pb.AuditFilter) -> pb.ListAuditEventsResponse:
+    request = pb.ListAuditEventsRequest(filter=wanted)
+    found: pb.ListAuditEventsResponse = pages(
+        stub(AuditServiceStub).ListAuditEvents, request, "events"
+    )
+    return found
 
 
 def _line(event: pb.AuditEvent) -> None:

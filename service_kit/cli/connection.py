@@ -1,7 +1,7 @@
 """The connection of a command to its server."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,9 +47,18 @@ def open_call(method: Callable[..., Any], request: Any, **options: Any) -> Any:
 
 
 def call_stream(method: Callable[..., Any], request: Any) -> Iterator[Any]:
-    """Call what answers again and again; each answer as it comes."""
+    """Call what answers again and again; the server has begun when this returns.
+
+    The iterator raises as `call` does.
+    """
+    answers = method(request, metadata=_authorization())
+    answers.initial_metadata()  # waits for it
+    return _each(answers)
+
+
+def _each(answers: Iterable[Any]) -> Iterator[Any]:
     try:
-        yield from method(request, metadata=_authorization())
+        yield from answers
     except grpc.RpcError as error:
         raise _refusal(error) from error
 

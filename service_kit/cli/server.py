@@ -4,6 +4,7 @@ The server's code is loaded by these alone: no other command pays for it.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ def restore(file: Path, /, *, force: Flag = False, options: LedgerOptions | None
     """
     settings = (options or LedgerOptions()).settings()
     done = service().restore(settings, file, force)
-    output.line(f"Server {done.guid} is as it was at {done.create_time}.")
+    made = datetime.fromisoformat(done.create_time)
+    output.line(f"Server {done.guid} is as it was at {made:%Y-%m-%d %H:%M:%S} UTC.")
     output.line(f"The operator's token is a new one: {settings.operator_token_file}")
 
 

@@ -1,6 +1,7 @@
 """What a server stands on, made at its first start and opened at every later one."""
 
 import os
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,8 +90,7 @@ def renew_operator_token(tx: Transaction, file: Path) -> None:
 
 def _write(file: Path, content: bytes, mode: int) -> None:
     """Replace a file as a whole: a reader sees the old content or the new."""
-    scratch = file.with_name(f".{file.name}.{os.getpid()}")
-    scratch.unlink(missing_ok=True)
+    scratch = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as out:
         out.write(content)

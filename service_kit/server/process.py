@@ -125,14 +125,15 @@ async def _run(settings: ServerSettings, build: Callable[[ServerSettings], Serve
         loop.add_signal_handler(number, stop.set)
     server = build(settings)
     await server.start()
-    _announce(server)
+    own = await server.ground.database.read(licenses.get)
+    _announce(server, own.seats)
     await stop.wait()
     log.info("server.draining", grace_seconds=server.grace.total_seconds())
     await server.stop()
     log.info("server.stopped")
 
 
-def _announce(server: Server) -> None:
+def _announce(server: Server, seats: int) -> None:
     """Tell people, on stdout, who this server is and how to reach it."""
     settings, advertised = server.ground.settings, server.ground.advertised
     lines = [
@@ -142,6 +143,7 @@ def _announce(server: Server) -> None:
         f"  HTTPS  {server.https_address}, advertised as {', '.join(advertised.https)}",
         f"  data   {settings.data}",
         f"  token  {settings.operator_token_file}",
+        f"  seats  {seats}; license set --seats changes that",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()

@@ -1,9 +1,8 @@
 """The attach handshake at the provider: who is let in, who is told what, and how it ends."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
-
-import pytest
 
 from provider_service.domain.attachment import Peer
 from provider_service.domain.organization import Attachment
@@ -19,7 +18,7 @@ from provider_service.operations import (
 from provider_service.operations.attachments import Attached
 from service_kit.database.engine import Database
 from service_kit.database.paging import PageRequest
-from service_kit.errors import Conflict, OffsiteError, PermissionDenied, settled
+from service_kit.errors import OffsiteError, PermissionDenied, settled
 from service_kit.identity.registration_key import generate
 from service_kit.ledger import audit
 from service_kit.reasons import Reason
@@ -31,6 +30,7 @@ from tests.support.provider import (
     attach,
     create,
     devices,
+    edit,
     hosted,
     new_guid,
 )
@@ -170,9 +170,34 @@ def test_a_former_customer_is_told_that_it_has_ended_until_it_attaches_anew(
 
 
 def test_a_server_that_never_attached_is_told_so(provider_database: Database) -> None:
-    with pytest.raises(Conflict) as caught:
-        provider_database.run_sync(endings.detach_customer, new_guid(), NOW)
-    assert caught.value.reason is Reason.NOT_ATTACHED
+    outcome = provider_database.run_sync(endings.detach_customer, new_guid(), NOW)
+    assert reason_of(outcome) is Reason.NOT_ATTACHED
+
+
+def test_a_detach_that_comes_before_its_attach_ends_the_key(provider_database: Database) -> None:
+    guid = new_guid()
+    saved = create(provider_database, hosted(guid))
+    outcome = provider_database.run_sync(endings.detach_customer, guid, NOW)
+    assert reason_of(outcome) is Reason.NOT_ATTACHED
+    late = attach(provider_database, guid, saved.registration_key)
+    assert reason_of(late) is Reason.REGISTRATION_KEY_ROTATED
+
+
+def test_a_deactivated_organization_gets_no_key_and_no_attachment(
+    provider_database: Database,
+) -> None:
+    saved = create(provider_database, replace(hosted(new_guid()), hosted=False))
+    id = saved.shown.organization.id
+    provider_database.run_sync(endings.deactivate, id, NOW)
+    assert edit(provider_database, id, hosted=True).registration_key == ""
+
+
+def test_another_server_of_the_organization_gets_another_key(provider_database: Database) -> None:
+    saved = create(provider_database, hosted(new_guid()))
+    other = new_guid()
+    edited = edit(provider_database, saved.shown.organization.id, customer_guid=other)
+    assert isinstance(attach(provider_database, other, saved.registration_key), OffsiteError)
+    settled(attach(provider_database, other, edited.registration_key))
 
 
 def test_change_guid_cuts_the_old_server_off_and_keeps_the_seats(
