@@ -5,8 +5,9 @@ address or identity changed.
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -29,19 +30,21 @@ from customer_service.domain.provider import (
     SessionKind,
 )
 from customer_service.domain.seat import Kind, Seat, SeatState
-from customer_service.domain.storage import Entitlement, Storage
+from customer_service.domain.storage import Entitlement, Storage, parse_hostname
 from service_kit.client.dial import dial_any
 from service_kit.client.status import error_of
 from service_kit.clock import now
 from service_kit.conversions import optional_time
-from service_kit.errors import Unavailable
+from service_kit.errors import InvalidArgument, Unavailable
 from service_kit.identity import peer_token
 from service_kit.identity.identity import Identity
 from service_kit.reasons import Reason
+from service_kit.validation import plain
 from service_kit.version import VERSION
 
 TIMEOUT = 10.0  # seconds for a request; an outcome that is unclear by then is asked for again
 PAGE = 1000
+MOST_ADDRESSES = 5  # each may take its time to answer
 
 RESYNC_STATES = {
     SeatState.HELD: seat_pb.SEAT_STATE_HELD,
@@ -257,17 +260,24 @@ def _entitlement(message: attachment_pb.Entitlement) -> Entitlement:
     quota = message.disk_quota
     suspended = message.state == organization_pb.ORGANIZATION_STATE_SUSPENDED
     return Entitlement(
-        organization_id=message.organization_id,
-        organization_name=message.organization_name,
+        organization_id=plain(message.organization_id, 36),
+        organization_name=plain(message.organization_name, 200),
         maximum_seats=message.maximum_seats,
         seats_in_use=message.seats_in_use,
         disk_quota_bytes=quota.bytes if quota.WhichOneof("limit") == "bytes" else None,
         web_restore_user_limit_bytes=message.web_restore_user_limit_bytes,
         web_restore_admin_limit_bytes=message.web_restore_admin_limit_bytes,
-        suspend_reason=message.suspend_reason if suspended else None,
-        grpc_addresses=tuple(message.grpc_addresses),
-        version=message.version,
+        suspend_reason=plain(message.suspend_reason, 500) if suspended else None,
+        grpc_addresses=tuple(_addresses(message.grpc_addresses)),
+        version=plain(message.version, 50),
     )
+
+
+def _addresses(advertised: Sequence[str]) -> Iterator[str]:
+    """The addresses that can be dialled: a few, and each HOST:PORT."""
+    for each in advertised[:MOST_ADDRESSES]:
+        with contextlib.suppress(InvalidArgument):
+            yield parse_hostname("grpc_addresses", each)
 
 
 def _provider_state(message: attachment_pb.Entitlement) -> ProviderState:
@@ -280,7 +290,7 @@ def _provider_state(message: attachment_pb.Entitlement) -> ProviderState:
 def _provider_seat(message: seat_pb.Seat) -> ProviderSeat:
     return ProviderSeat(
         device_guid=message.device_guid,
-        device_name=message.device_name,
+        device_name=plain(message.device_name, 200),
         generation=message.generation,
         live=message.state == seat_pb.SEAT_STATE_HELD,
         revoked=message.state == seat_pb.SEAT_STATE_REVOKED,

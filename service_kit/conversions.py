@@ -1,8 +1,7 @@
 """Between protobuf's well-known types and Python's: times in UTC, to the microsecond."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -40,15 +39,3 @@ def optional_time(message: Message, field: str, *, prefix: str = "") -> datetime
         raise InvalidArgument(
             [FieldViolation(prefix + field, "must be a time in the years 1 to 9999")]
         ) from None
-
-
-def to_duration(span: timedelta) -> Duration:
-    """A protobuf duration."""
-    message = Duration()
-    message.FromTimedelta(span)
-    return message
-
-
-def from_duration(message: Duration) -> timedelta:
-    """A duration to the microsecond; ValueError if out of protobuf's range."""
-    return message.ToTimedelta()

@@ -100,6 +100,12 @@ def resource_ids(field: str, values: Sequence[str], most: int = 1000) -> list[st
     return parsed
 
 
+def plain(text: str, most: int) -> str:
+    """Another server's text, safe to keep and to print: no control characters, not too long."""
+    cut = text[:most]
+    return "".join(" " if _has_control_characters(each, "") else each for each in cut)
+
+
 def resource_id(field: str, value: str) -> str:
     """One id of a request, or InvalidArgument that names its field."""
     checks = Checks()

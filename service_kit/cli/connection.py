@@ -91,9 +91,10 @@ def _authorization() -> tuple[tuple[str, str], ...]:
 @functools.cache
 def _channel(invocation: Invocation) -> grpc.Channel:
     ca_pem = _read(invocation.ca, "The identity CA")
-    options = []
+    # A page of organizations with long notes is larger than grpc's 4 MB; the server is our own.
+    options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", -1)]
     if invocation.endpoint.rpartition(":")[0] not in LOOPBACK:
-        options = [("grpc.ssl_target_name_override", _server_name(ca_pem))]
+        options.append(("grpc.ssl_target_name_override", _server_name(ca_pem)))
     credentials = grpc.ssl_channel_credentials(ca_pem)
     return grpc.secure_channel(invocation.endpoint, credentials, options)
 

@@ -23,6 +23,7 @@ from service_kit.errors import (
     Unimplemented,
 )
 from service_kit.reasons import DOMAIN, Reason
+from service_kit.validation import plain
 
 ERRORS: dict[grpc.StatusCode, type[OffsiteError]] = {
     grpc.StatusCode.NOT_FOUND: NotFound,
@@ -34,6 +35,7 @@ ERRORS: dict[grpc.StatusCode, type[OffsiteError]] = {
     grpc.StatusCode.ABORTED: Stale,
 }
 
+LONGEST_TEXT = 2000  # characters of what another server says
 LONGEST_WAIT = timedelta(days=1)
 
 _KINDS = (
@@ -92,7 +94,8 @@ def _sentences(failure: grpc.RpcError, details: dict[type, Any]) -> tuple[str, s
     message = failure.details() or ""
     help_ = details.get(error_details_pb2.Help)
     advice = help_.links[0].description if help_ and help_.links else ""
-    return message.removesuffix(advice).rstrip(), advice
+    what = message.removesuffix(advice).rstrip()
+    return plain(what, LONGEST_TEXT), plain(advice, LONGEST_TEXT)
 
 
 def _reason(info: error_details_pb2.ErrorInfo) -> Reason:
@@ -108,14 +111,17 @@ def _wait(retry: error_details_pb2.RetryInfo) -> timedelta:
 
 def _invalid(bad: error_details_pb2.BadRequest | None, reason: Reason) -> InvalidArgument:
     listed = bad.field_violations if bad else ()
-    violations = [FieldViolation(each.field, each.description) for each in listed]
+    violations = [
+        FieldViolation(plain(each.field, 200), plain(each.description, LONGEST_TEXT))
+        for each in listed
+    ]
     return InvalidArgument(violations, reason)
 
 
 def _unclear(code: grpc.StatusCode, text: str) -> OffsiteError:
     return Unavailable(
         Reason.UNAVAILABLE,
-        f"The other server did not answer ({code.name}): {text[:300]}",
+        f"The other server did not answer ({code.name}): {plain(text, 300)}",
         "Check that it runs and that its gRPC port can be reached.",
         retry_after=timedelta(seconds=1),
     )

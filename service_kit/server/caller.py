@@ -54,9 +54,3 @@ def current_peer() -> str:
     if guid is None:
         raise LookupError("this method is called by a peer server only")
     return guid
-
-
-def current_trace_id() -> str:
-    """The trace id of the call in progress, or nothing outside one."""
-    facts = call_facts.get()
-    return "" if facts is None else facts.trace_id

@@ -17,6 +17,7 @@ from service_kit.client.status import error_of
 from service_kit.errors import FieldViolation, InvalidArgument, OffsiteError
 from service_kit.reasons import DOMAIN, Reason
 from service_kit.server.status import CODES, to_status
+from service_kit.validation import plain
 
 METADATA_BYTES = 8192  # what gRPC clients take by default
 DETAILS = "grpc-status-details-bin"
@@ -179,3 +180,9 @@ async def _serving(answer: Any) -> AsyncIterator[grpc.aio.Channel]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
     await server.stop(None)
+
+
+def test_another_servers_text_can_not_steer_a_terminal() -> None:
+    said = plain("Acme\x1b[31m\r\n" + "x" * 5000, 100)
+    assert len(said) == 100
+    assert said.isprintable()
