@@ -38,6 +38,14 @@ def ratio(work: str, ours: Sequence[float], floor: Sequence[float], at_least: fl
     return Row(work, statistics.median(pairs), "ratio", at_least=at_least, note=note)
 
 
+def times(work: str, ours: Sequence[float], floor: Sequence[float], at_most: float) -> Row:
+    """The same of what is measured in seconds."""
+    pairs = [one / other for one, other in zip(ours, floor, strict=True)]
+    spread = f"{statistics.median(ours):.3g} s against {statistics.median(floor):.3g} s; "
+    note = spread + f"pairs {min(pairs):.2f} to {max(pairs):.2f}"
+    return Row(work, statistics.median(pairs), "ratio", at_most=at_most, note=note)
+
+
 def show(rows: Sequence[Row]) -> None:
     """Print the table."""
     widths = [max(len(row.work) for row in rows), 10, 8, 10]

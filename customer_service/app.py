@@ -3,6 +3,7 @@
 import uuid
 
 from offsite.common.v1.server_service_pb2 import ServerKind
+from offsite.customer.v1.agent_service_pb2_grpc import add_AgentServiceServicer_to_server
 from offsite.customer.v1.destination_service_pb2_grpc import (
     add_DestinationServiceServicer_to_server,
 )
@@ -10,17 +11,24 @@ from offsite.customer.v1.device_service_pb2_grpc import add_DeviceServiceService
 from offsite.customer.v1.organization_service_pb2_grpc import (
     add_OrganizationServiceServicer_to_server,
 )
+from offsite.customer.v1.recovery_service_pb2_grpc import add_RecoveryServiceServicer_to_server
 from offsite.customer.v1.storage_service_pb2_grpc import add_StorageServiceServicer_to_server
 from offsite.customer.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 
+from archive_gateway.app import Archive
 from customer_service.background.outbox import Outbox
 from customer_service.background.upkeep import Upkeep
-from customer_service.operations import organizations, sessions, storages
+from customer_service.operations import organizations, restoring, storages
+from customer_service.operations.archives import Archives
+from customer_service.operations.grants import Grants
+from customer_service.operations.tenancy import CustomerTenancy
 from customer_service.provider_client import Dialler
 from customer_service.rpc.access import CUSTOMER_ACCESS
+from customer_service.rpc.agent import AgentServicer
 from customer_service.rpc.destinations import DestinationServicer
 from customer_service.rpc.devices import DeviceServicer
 from customer_service.rpc.organizations import OrganizationServicer
+from customer_service.rpc.recovery import RecoveryServicer
 from customer_service.rpc.storages import StorageServicer
 from customer_service.rpc.users import UserServicer
 from service_kit.clock import now
@@ -42,7 +50,7 @@ def build(settings: ServerSettings, organization: str = "Company") -> Server:
 
     Raises:
         Conflict: DATA_IN_USE, SCHEMA_NEWER or IDENTITY_UNREADABLE.
-        InvalidArgument: the organization's name is out of bounds.
+        InvalidArgument: the organization's name is out of bounds, or `archive` names no place.
         Unavailable: the database can't be reached.
     """
     ground = first_start(settings, MIGRATIONS)
@@ -50,8 +58,10 @@ def build(settings: ServerSettings, organization: str = "Company") -> Server:
     dial = Dialler(ground.identity, lambda: ground.advertised.grpc)
     outbox = Outbox(ground.database, dial)
     upkeep = Upkeep(ground.database, dial, ground.identity)
+    archive = Archive(ground, CustomerTenancy())
     services = [
         *_services(ground, dial, outbox, upkeep),
+        *archive.services,
         *common_services(
             ground,
             ServerKind.SERVER_KIND_CUSTOMER,
@@ -62,9 +72,11 @@ def build(settings: ServerSettings, organization: str = "Company") -> Server:
     return Server(
         ground,
         services,
-        {**COMMON_ACCESS, **CUSTOMER_ACCESS},
-        loops=[Loop("outbox", outbox.run), Loop("upkeep", upkeep.run)],
-        closers=[outbox.close, dial.close],
+        {**COMMON_ACCESS, **CUSTOMER_ACCESS, **archive.access},
+        loops=[Loop("outbox", outbox.run), Loop("upkeep", upkeep.run), *archive.loops],
+        routes=[archive.routes],
+        openers=[archive.open],
+        closers=[outbox.close, dial.close, archive.close],
     )
 
 
@@ -77,7 +89,7 @@ def serve(settings: ServerSettings, organization: str = "Company") -> None:
     run_server(settings, lambda settings: build(settings, organization))
 
 
-_MAINTENANCE = Maintenance(KIND, MIGRATIONS, sessions.forget_sessions)
+_MAINTENANCE = Maintenance(KIND, MIGRATIONS, restoring.mark_restored)
 migrate = _MAINTENANCE.migrate
 backup = _MAINTENANCE.backup
 restore = _MAINTENANCE.restore
@@ -100,7 +112,7 @@ def _services(ground: Ground, dial: Dialler, outbox: Outbox, upkeep: Upkeep) -> 
         RpcService(
             "offsite.customer.v1.StorageService",
             add_StorageServiceServicer_to_server,
-            StorageServicer(database, dial, ground.identity, wake),
+            StorageServicer(_grants(ground, dial), wake),
         ),
         RpcService(
             "offsite.customer.v1.OrganizationService",
@@ -120,6 +132,35 @@ def _services(ground: Ground, dial: Dialler, outbox: Outbox, upkeep: Upkeep) -> 
         RpcService(
             "offsite.customer.v1.DeviceService",
             add_DeviceServiceServicer_to_server,
-            DeviceServicer(database, outbox.send_now, outbox.wake),
+            DeviceServicer(database, ground.identity, outbox.send_now, outbox.wake),
+        ),
+        RpcService(
+            "offsite.customer.v1.AgentService",
+            add_AgentServiceServicer_to_server,
+            AgentServicer(_archives(ground, dial, outbox), outbox.wake),
+        ),
+        RpcService(
+            "offsite.customer.v1.RecoveryService",
+            add_RecoveryServiceServicer_to_server,
+            RecoveryServicer(database, ground.identity),
         ),
     ]
+
+
+def _grants(ground: Ground, dial: Dialler) -> Grants:
+    return Grants(
+        ground.database,
+        ground.identity,
+        dial,
+        lambda: ground.advertised.https,
+    )
+
+
+def _archives(ground: Ground, dial: Dialler, outbox: Outbox) -> Archives:
+    return Archives(
+        ground.database,
+        ground.identity,
+        dial,
+        outbox.send_now,
+        lambda: ground.advertised.https,
+    )

@@ -6,19 +6,27 @@ address or identity changed.
 
 import asyncio
 import contextlib
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import grpc
+from offsite.common.v1 import usage_service_pb2 as usage_pb
 from offsite.provider.v1 import attachment_service_pb2 as attachment_pb
+from offsite.provider.v1 import hosted_archive_service_pb2 as archive_pb
 from offsite.provider.v1 import organization_service_pb2 as organization_pb
 from offsite.provider.v1 import seat_service_pb2 as seat_pb
 from offsite.provider.v1.attachment_service_pb2_grpc import AttachmentServiceStub
+from offsite.provider.v1.hosted_archive_service_pb2_grpc import HostedArchiveServiceStub
 from offsite.provider.v1.seat_service_pb2_grpc import SeatServiceStub
 
+from archive_gateway.domain.usage import ArchiveUsage
+from archive_gateway.domain.warnings import UsageWarning
 from customer_service.domain.provider import (
+    ArchiveAccess,
+    ArchiveGrant,
     Attached,
     Contact,
     Offer,
@@ -30,7 +38,12 @@ from customer_service.domain.provider import (
     SessionKind,
 )
 from customer_service.domain.seat import Kind, Seat, SeatState
-from customer_service.domain.storage import Entitlement, Storage, parse_hostname
+from customer_service.domain.storage import (
+    Entitlement,
+    Storage,
+    StorageUsage,
+    parse_hostname,
+)
 from service_kit.client.dial import dial_any
 from service_kit.client.status import error_of
 from service_kit.clock import now
@@ -44,7 +57,13 @@ from service_kit.version import VERSION
 
 TIMEOUT = 10.0  # seconds for a request; an outcome that is unclear by then is asked for again
 PAGE = 1000
+# What restic would take for an option or for another kind of repository is never passed on.
+_ARCHIVE_URL = re.compile(
+    r"rest:https://[\w.\-\[\]:]{1,300}/archives/[0-9a-f-]{36}/([0-9a-f-]{36})/", re.ASCII
+)
+_CREDENTIAL = re.compile(r"[!-~]{1,200}")
 MOST_ADDRESSES = 5  # each may take its time to answer
+MOST_WARNINGS = 10
 
 RESYNC_STATES = {
     SeatState.HELD: seat_pb.SEAT_STATE_HELD,
@@ -72,6 +91,7 @@ class ProviderClient:
         self._addresses = addresses
         self._attachments = AttachmentServiceStub(channel)
         self._seats = SeatServiceStub(channel)
+        self._archives = HostedArchiveServiceStub(channel)
 
     async def validate(self, registration_key: str) -> Offer:
         """Ask what attaching with a key would grant."""
@@ -118,22 +138,34 @@ class ProviderClient:
 
     async def acquire(self, session: Session, seat: Seat, device_name: str) -> SeatAnswer:
         """Ask for a device's seat."""
-        request = seat_pb.AcquireSeatRequest(
-            epoch=session.epoch,
-            position=session.position,
-            device_guid=seat.device_id,
-            device_name=device_name,
-            generation=seat.generation,
-            acknowledged_generation=seat.acknowledged,
-        )
-        answer = await _call(self._seats.AcquireSeat, request)
-        if answer.seat.state != seat_pb.SEAT_STATE_HELD:
-            raise Unavailable(
-                Reason.UNAVAILABLE,
-                "The provider granted a seat and did not say that it is held.",
-                "It is asked again.",
-            )
+        answer = await self._acquire(session, seat, device_name)
         return SeatAnswer(SeatState.HELD, answer.position)
+
+    async def open_archive(self, session: Session, seat: Seat, device_name: str) -> ArchiveAccess:
+        """Ask once more for a seat that is held, and so for what opens the archive there."""
+        answer = await self._acquire(session, seat, device_name)
+        return _access(seat.device_id, answer.archive_url, answer.storage_credential)
+
+    async def grant(self, device_guid: str, life: timedelta) -> ArchiveGrant:
+        """Ask for a read-only credential of a device's archive."""
+        request = archive_pb.CreateHostedGrantRequest(
+            device_guid=device_guid, lifetime_seconds=life // timedelta(seconds=1)
+        )
+        answer = await _call(self._archives.CreateHostedGrant, request)
+        access = _access(device_guid, answer.archive_url, answer.credential)
+        return ArchiveGrant(
+            id=plain(answer.grant.id, 36),
+            device_guid=device_guid,
+            creator=plain(answer.grant.creator, 200),
+            create_time=optional_time(answer.grant, "create_time") or now(),
+            expire_time=optional_time(answer.grant, "expire_time") or now() + life,
+            access=access,
+        )
+
+    async def usage(self) -> StorageUsage:
+        """Ask what this server's archive there holds."""
+        request = archive_pb.GetHostedUsageRequest()
+        return _usage((await _call(self._archives.GetHostedUsage, request)).usage)
 
     async def release(self, session: Session, seat: Seat) -> SeatAnswer:
         """Give a device's seat back."""
@@ -146,6 +178,26 @@ class ProviderClient:
         )
         answer = await _call(self._seats.ReleaseSeat, request)
         return SeatAnswer(SeatState.NONE, answer.position)
+
+    async def _acquire(
+        self, session: Session, seat: Seat, device_name: str
+    ) -> seat_pb.AcquireSeatResponse:
+        request = seat_pb.AcquireSeatRequest(
+            epoch=session.epoch,
+            position=session.position,
+            device_guid=seat.device_id,
+            device_name=device_name,
+            generation=seat.generation,
+            acknowledged_generation=seat.acknowledged,
+        )
+        answer: seat_pb.AcquireSeatResponse = await _call(self._seats.AcquireSeat, request)
+        if answer.seat.state != seat_pb.SEAT_STATE_HELD:
+            raise Unavailable(
+                Reason.UNAVAILABLE,
+                "The provider granted a seat and did not say that it is held.",
+                "It is asked again.",
+            )
+        return answer
 
     async def reconcile(self, session: Session, digest: bytes, excluded: Sequence[str]) -> bool:
         """Ask whether both sides' sets of seats are the same."""
@@ -271,6 +323,35 @@ def _entitlement(message: attachment_pb.Entitlement) -> Entitlement:
         grpc_addresses=tuple(_addresses(message.grpc_addresses)),
         version=plain(message.version, 50),
     )
+
+
+def _access(device_guid: str, archive_url: str, credential: str) -> ArchiveAccess:
+    """What opens a device's archive, if it is what a provider of ours would say."""
+    url = _ARCHIVE_URL.fullmatch(archive_url)
+    if not url or url[1] != device_guid or not _CREDENTIAL.fullmatch(credential):
+        raise Unavailable(
+            Reason.UNAVAILABLE,
+            "The provider did not say how this device reaches its archive.",
+            "Ask the provider whether its server runs as it should.",
+        )
+    return ArchiveAccess(archive_url, credential)
+
+
+def _usage(message: usage_pb.OrganizationUsage) -> StorageUsage:
+    held = message.archive
+    figures = ArchiveUsage(
+        stored_bytes=max(held.stored_bytes, 0),
+        reserved_bytes=max(held.reserved_bytes, 0),
+        kept_bytes=max(held.kept_bytes, 0),
+        uploaded_bytes=max(held.uploaded_bytes, 0),
+        downloaded_bytes=max(held.downloaded_bytes, 0),
+        last_backup_time=optional_time(held, "last_backup_time"),
+    )
+    warnings = (
+        UsageWarning(plain(each.resource, 50), each.percent, plain(each.message, 300))
+        for each in message.warnings[:MOST_WARNINGS]
+    )
+    return StorageUsage(figures, tuple(warnings))
 
 
 def _addresses(advertised: Sequence[str]) -> Iterator[str]:

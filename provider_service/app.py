@@ -2,15 +2,21 @@
 
 from offsite.common.v1.server_service_pb2 import ServerKind
 from offsite.provider.v1.attachment_service_pb2_grpc import add_AttachmentServiceServicer_to_server
+from offsite.provider.v1.hosted_archive_service_pb2_grpc import (
+    add_HostedArchiveServiceServicer_to_server,
+)
 from offsite.provider.v1.organization_service_pb2_grpc import (
     add_OrganizationServiceServicer_to_server,
 )
 from offsite.provider.v1.seat_service_pb2_grpc import add_SeatServiceServicer_to_server
 from offsite.provider.v1.terms_service_pb2_grpc import add_TermsServiceServicer_to_server
 
+from archive_gateway.app import Archive
 from provider_service.operations import organizations, restoring, seats, statistics
+from provider_service.operations.tenancy import ProviderTenancy
 from provider_service.rpc.access import PROVIDER_ACCESS
 from provider_service.rpc.attachment_service import AttachmentServicer
+from provider_service.rpc.hosted_archive_service import HostedArchiveServicer
 from provider_service.rpc.organization_service import OrganizationServicer
 from provider_service.rpc.seat_service import SeatServicer
 from provider_service.rpc.terms_service import TermsServicer
@@ -32,10 +38,12 @@ def build(settings: ServerSettings) -> Server:
 
     Raises:
         Conflict: DATA_IN_USE, SCHEMA_NEWER or IDENTITY_UNREADABLE.
+        InvalidArgument: `archive` names no place for backups.
         Unavailable: the database can't be reached.
     """
     ground = first_start(settings, MIGRATIONS)
     batcher = Batcher(ground.database, seats.apply_batch)
+    archive = Archive(ground, ProviderTenancy())
     _measure(ground)
     services = [
         RpcService(
@@ -58,6 +66,12 @@ def build(settings: ServerSettings) -> Server:
             add_SeatServiceServicer_to_server,
             SeatServicer(ground, batcher),
         ),
+        RpcService(
+            "offsite.provider.v1.HostedArchiveService",
+            add_HostedArchiveServiceServicer_to_server,
+            HostedArchiveServicer(ground, archive.tenancy),
+        ),
+        *archive.services,
         *common_services(
             ground,
             ServerKind.SERVER_KIND_PROVIDER,
@@ -65,8 +79,15 @@ def build(settings: ServerSettings) -> Server:
             organization_use=organizations.license_use,
         ),
     ]
-    access = {**COMMON_ACCESS, **PROVIDER_ACCESS}
-    return Server(ground, services, access, closers=[batcher.drain])
+    return Server(
+        ground,
+        services,
+        {**COMMON_ACCESS, **PROVIDER_ACCESS, **archive.access},
+        loops=archive.loops,
+        routes=[archive.routes],
+        openers=[archive.open],
+        closers=[batcher.drain, archive.close],
+    )
 
 
 def serve(settings: ServerSettings) -> None:
@@ -87,22 +108,20 @@ restore = _MAINTENANCE.restore
 
 def _measure(ground: Ground) -> None:
     """Register the provider's gauges, read at each scrape."""
-    sampled, read = ground.metrics.sampled_each, ground.database.read
-    sampled(
+    metrics, read = ground.metrics, ground.database.read
+    metrics.sampled_each(
         "offsite_organizations",
         "Organizations.",
         ("state",),
         lambda: read(statistics.organizations_by_state),
     )
-    sampled(
+    metrics.sampled_of_organizations(
         "offsite_organization_seats_in_use",
         "Seats in use of a hosted organization.",
-        ("organization_id",),
         lambda: read(statistics.seats_in_use_by_organization),
     )
-    sampled(
+    metrics.sampled_of_organizations(
         "offsite_organization_maximum_seats",
         "Maximum seats of a hosted organization.",
-        ("organization_id",),
         lambda: read(statistics.maximum_seats_by_organization),
     )

@@ -1,6 +1,6 @@
 """Between protobuf's well-known types and Python's: times in UTC, to the microsecond."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -39,3 +39,11 @@ def optional_time(message: Message, field: str, *, prefix: str = "") -> datetime
         raise InvalidArgument(
             [FieldViolation(prefix + field, "must be a time in the years 1 to 9999")]
         ) from None
+
+
+def to_timedelta(seconds: int) -> timedelta:
+    """A duration of a message; what Python can't hold becomes the longest, which no rule allows."""
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        return timedelta.max if seconds > 0 else timedelta.min

@@ -18,6 +18,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._of_organizations = CollectorRegistry()
         self.calls = Counter(
             "offsite_calls", "Calls answered.", ("method", "code"), registry=self.registry
         )
@@ -31,8 +32,15 @@ class Metrics:
         self.refusals = Counter(
             "offsite_refusals", "Calls refused, by reason.", ("reason",), registry=self.registry
         )
+        self.archive_requests = Counter(
+            "offsite_archive_requests",
+            "Requests of archives answered, over HTTPS.",
+            ("method", "status"),
+            registry=self.registry,
+        )
         self._samples: list[tuple[Gauge, Sample]] = []
         self._labelled: list[tuple[Gauge, Samples]] = []
+        self._private: list[tuple[Gauge, Samples]] = []
 
     def sampled(self, name: str, documentation: str, sample: Sample) -> None:
         """Register a gauge whose value `sample` reads at each scrape."""
@@ -45,16 +53,29 @@ class Metrics:
         gauge = Gauge(name, documentation, labels, registry=self.registry)
         self._labelled.append((gauge, sample))
 
-    async def scrape(self) -> bytes:
-        """All metrics as Prometheus' text; gauges that can't be read now are NaN or left out."""
+    def sampled_of_organizations(self, name: str, documentation: str, sample: Samples) -> None:
+        """The same by organization id, for those alone who may read: a customer's figures."""
+        label = "organization_id"
+        gauge = Gauge(name, documentation, (label,), registry=self._of_organizations)
+        self._private.append((gauge, sample))
+
+    async def scrape(self, *, of_organizations: bool = False) -> bytes:
+        """Metrics as Prometheus' text; gauges that can't be read now are NaN or left out."""
         for gauge, sample in self._samples:
             try:
                 gauge.set(await sample())
             except Unavailable:
                 gauge.set(math.nan)
-        for labelled, samples in self._labelled:
-            labelled.clear()
-            with suppress(Unavailable):
-                for labels, value in (await samples()).items():
-                    labelled.labels(*labels).set(value)
-        return generate_latest(self.registry)
+        await _read(self._labelled)
+        if not of_organizations:
+            return generate_latest(self.registry)
+        await _read(self._private)
+        return generate_latest(self.registry) + generate_latest(self._of_organizations)
+
+
+async def _read(gauges: Sequence[tuple[Gauge, Samples]]) -> None:
+    for gauge, samples in gauges:
+        gauge.clear()
+        with suppress(Unavailable):
+            for labels, value in (await samples()).items():
+                gauge.labels(*labels).set(value)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import platformdirs
 
+from service_kit.sizes import parse_size
 from service_kit.validation import Checks
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -15,7 +16,12 @@ _DATABASES = ("sqlite:///", "postgresql://")
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """A server's settings; addresses are HOST:PORT, and port 0 takes any free one."""
+    """A server's settings; addresses are HOST:PORT, and port 0 takes any free one.
+
+    `archive` is a folder or s3://BUCKET/PREFIX. `archive_reserve_bytes` of its disk stay free for
+    other things than new data; None means 5 % and at least 1 GiB.
+    `adopt_archive` takes the archive as this server's own though the ledger tells of another.
+    """
 
     program: str
     data: Path
@@ -23,6 +29,9 @@ class ServerSettings:
     identity: Path
     grpc: str
     https: str
+    archive: str
+    archive_reserve_bytes: int | None = None
+    adopt_archive: bool = False
     advertise_grpc: tuple[str, ...] = ()
     advertise_https: tuple[str, ...] = ()
     log_level: str = "info"
@@ -52,6 +61,9 @@ class ServerSettings:
         grpc: str,
         https: str,
         data: Path | None = None,
+        archive: str | None = None,
+        archive_reserve: str | None = None,
+        adopt_archive: bool = False,
         database: str | None = None,
         identity: Path | None = None,
         advertise_grpc: Sequence[str] = (),
@@ -72,6 +84,11 @@ class ServerSettings:
             identity=(identity or folder / "identity.pem").absolute(),
             grpc=grpc,
             https=https,
+            archive=archive or str(folder / "archive"),
+            archive_reserve_bytes=(
+                parse_size("archive_reserve", archive_reserve) if archive_reserve else None
+            ),
+            adopt_archive=adopt_archive,
             advertise_grpc=tuple(advertise_grpc),
             advertise_https=tuple(advertise_https),
             log_level=log_level,

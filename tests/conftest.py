@@ -1,12 +1,17 @@
 """Fixtures that tests of several folders share."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from archive_gateway.blob_stores.s3 import S3Store
 from service_kit.database.engine import Database
 from tests.support import databases
+from tests.support.archive_ledger import ArchiveLedger
 from tests.support.databases import Ledgers, PostgresqlLedgers, SqliteLedgers
+from tests.support.s3 import S3Endpoint, SeaweedFs
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +62,37 @@ def provider_database(ledgers: Ledgers) -> Iterator[Database]:
 def customer_database(ledgers: Ledgers) -> Iterator[Database]:
     """A ledger of a customer's server."""
     yield from _migrated(ledgers, databases.CUSTOMER)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Endpoint]:
+    """A real S3 server, for the whole session."""
+    server = SeaweedFs(tmp_path_factory.mktemp("s3"))
+    yield server.endpoint
+    server.kill()
+
+
+@pytest.fixture
+async def s3_store(s3_endpoint: S3Endpoint, tmp_path: Path) -> AsyncIterator[S3Store]:
+    """A store of the test's own, in the shared bucket."""
+    where = s3_endpoint.where(uuid.uuid4().hex)
+    store = S3Store(where, tmp_path / "spool", s3_endpoint.environment)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def archive_database(ledgers: Ledgers) -> Iterator[Database]:
+    """A ledger of archives alone."""
+    yield from _migrated(ledgers, databases.ARCHIVE)
+
+
+@pytest.fixture
+def archive_ledger(archive_database: Database) -> Iterator[ArchiveLedger]:
+    """The archives of a company with one device; at the end their counts must be right."""
+    ledger = ArchiveLedger(archive_database)
+    yield ledger
+    ledger.check()
 
 
 def _migrated(ledgers: Ledgers, migrations: str) -> Iterator[Database]:

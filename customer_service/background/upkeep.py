@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from customer_service.domain.seat import retry_delay
-from customer_service.domain.storage import SERVING, Storage, StorageState
+from customer_service.domain.storage import CONNECTED, SERVING, Storage, StorageState
 from customer_service.operations import attach, contacts, detach, reconcile, sessions
 from customer_service.operations.peers import Dial
 from customer_service.store import storages
@@ -123,6 +123,8 @@ class Upkeep:
             self._in_session.add(storage.id)
         if storage.state in SERVING and _comparison_due(storage):
             await reconcile.reconcile(self._database, provider, storage)
+        if storage.state in CONNECTED:
+            await contacts.ask_usage(self._database, provider, storage)
 
 
 def _comparison_due(storage: Storage) -> bool:

@@ -6,11 +6,13 @@ from service_kit.cli.program import make_app
 
 # isort: split
 from customer_service.cli import (
+    archives,
     destinations,
     devices,
     mending,
     organizations,
     peers,
+    recovery,
     storages,
     users,
 )
@@ -18,7 +20,16 @@ from customer_service.cli.program import PROGRAM
 from customer_service.cli.serving import serve
 
 app = make_app(PROGRAM, "The server of a customer, and its administrator's commands.")
-for each in (storages.app, organizations.app, destinations.app, users.app, devices.app):
+for each in (
+    storages.app,
+    organizations.app,
+    destinations.app,
+    users.app,
+    devices.app,
+    recovery.app,
+    archives.app,
+    archives.usage,
+):
     app.command(each)
 storages.app.command(mending.app, name="*")
 common.register(app, organizations.id_of)

@@ -7,10 +7,12 @@ from cyclopts import App
 from offsite.customer.v1 import device_service_pb2 as pb
 from offsite.customer.v1.device_service_pb2_grpc import DeviceServiceStub
 
+from customer_service.cli import device_views as views
 from customer_service.cli import storages, users
 from service_kit.cli import output
-from service_kit.cli.confirmation import report
+from service_kit.cli.confirmation import counted, report, require
 from service_kit.cli.connection import call, stub
+from service_kit.cli.identity import get_identity
 from service_kit.cli.names import by_name, is_id, pages, the_one
 from service_kit.cli.parameters import Confirm, Flag
 from service_kit.errors import LimitReached, PermissionDenied
@@ -42,7 +44,7 @@ def id_of(name: str) -> str:
 
 @app.command
 def add(name: str, /, *, user: str) -> None:
-    """Add a user's computer.
+    """Add a user's computer, and print the code by which it signs in.
 
     Parameters
     ----------
@@ -50,7 +52,21 @@ def add(name: str, /, *, user: str) -> None:
         The user's e-mail address.
     """
     device = pb.Device(id=str(uuid.uuid4()), name=name, user_id=users.id_of(user))
-    _show(call(service().RegisterDevice, pb.RegisterDeviceRequest(device=device)))
+    done = call(service().RegisterDevice, pb.RegisterDeviceRequest(device=device))
+
+    def people() -> None:
+        views.shown(done.device)
+        output.line()
+        views.hand_over(done.enrollment_code, get_identity())
+
+    output.show(done, people, quiet=done.device.id)
+
+
+@app.command
+def enroll_code(device: str, /) -> None:
+    """Print a new code by which a computer signs in as a device; an earlier one ends."""
+    request = pb.CreateEnrollmentCodeRequest(device_id=id_of(device))
+    _hand_over(call(service().CreateEnrollmentCode, request))
 
 
 @app.command
@@ -84,7 +100,7 @@ def list_(
             each.user_email,
             output.word(pb.DeviceState, each.state),
             "yes" if each.holds_seat else "no",
-            "; ".join(map(_state, each.destinations)),
+            "; ".join(map(views.state, each.destinations)),
         )
         for each in by_name(found.devices)
     ]
@@ -104,7 +120,7 @@ def use(device: str, storage: str, /) -> None:
     request = pb.UseDestinationRequest(device_id=id_of(device), storage_id=storages.id_of(storage))
     done = call(service().UseDestination, request)
     destination = done.destination
-    output.show(done, lambda: output.line(_state(destination)), quiet=done.device.id)
+    output.show(done, lambda: output.line(views.state(destination)), quiet=done.device.id)
     if destination.state == pb.DESTINATION_STATE_REFUSED:
         raise LimitReached(Reason.SEAT_LIMIT_REACHED, destination.reason, destination.advice)
     if destination.state == pb.DESTINATION_STATE_REVOKED:
@@ -129,14 +145,14 @@ def rename(device: str, name: str, /) -> None:
 
 @app.command
 def deauthorize(device: str, /, *, confirm: Confirm = False) -> None:
-    """Sign a device out: its credentials end, its seats stay."""
+    """Sign a device out: its credentials end, its seats stay; `device enroll-code` lets it in."""
     request = pb.DeauthorizeDeviceRequest(device_id=id_of(device), validate_only=not confirm)
     _ended(call(service().DeauthorizeDevice, request), "Signing out", confirm)
 
 
 @app.command
 def replace(device: str, /, *, name: str | None = None, confirm: Confirm = False) -> None:
-    """Let a new computer take over; the old one's credentials end, the seats stay.
+    """Let a new computer take over, and print its code; the old one is signed out, the seats stay.
 
     Parameters
     ----------
@@ -146,7 +162,10 @@ def replace(device: str, /, *, name: str | None = None, confirm: Confirm = False
     request = pb.ReplaceDeviceRequest(device_id=id_of(device), validate_only=not confirm)
     if name is not None:
         request.name = name
-    _ended(call(service().ReplaceDevice, request), "Replacing", confirm)
+    done = call(service().ReplaceDevice, request)
+    what, takes = f"Replacing {done.device.name}", counted(done.impact)
+    require(confirm, what, takes)
+    _hand_over(done, f"{what} took along: {takes}.")
 
 
 @app.command
@@ -167,28 +186,17 @@ def _ended(response: Any, what: str, confirm: bool) -> None:
     report(response, f"{what} {response.device.name}", confirm)
 
 
-def _state(destination: pb.Destination) -> str:
-    state = output.word(pb.DestinationState, destination.state)
-    return f"{destination.storage_name}: {state}"
+def _hand_over(response: Any, *told: str) -> None:
+    """Show the line that a computer's user needs; a script gets nothing else."""
+    code, identity = response.enrollment_code, get_identity()
+
+    def people() -> None:
+        for each in told:
+            output.line(each)
+        views.hand_over(code, identity)
+
+    output.show(response, people, quiet=views.invitation(code, identity))
 
 
 def _show(response: Any) -> None:
-    device = response.device
-
-    def people() -> None:
-        output.facts(
-            [
-                ("name", device.name),
-                ("GUID", device.id),
-                ("user", device.user_email),
-                ("state", output.word(pb.DeviceState, device.state)),
-                ("signed out", "yes" if device.deauthorized else ""),
-                ("holds a seat here", "yes" if device.holds_seat else "no"),
-            ]
-        )
-        for each in device.destinations:
-            output.line(_state(each))
-            if each.reason:
-                output.line(f"  {each.reason} {each.advice}".rstrip())
-
-    output.show(response, people, quiet=device.id)
+    output.show(response, lambda: views.shown(response.device), quiet=response.device.id)

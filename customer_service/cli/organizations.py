@@ -7,11 +7,16 @@ from cyclopts import App
 from offsite.customer.v1 import organization_service_pb2 as pb
 from offsite.customer.v1.organization_service_pb2_grpc import OrganizationServiceStub
 
+from archive_gateway.cli import usage_views
+from archive_gateway.cli.keeping_options import KeepingOptions
+from archive_gateway.cli.quotas import parse_quota
+from archive_gateway.cli.usage import of_quota
 from service_kit.cli import output
 from service_kit.cli.confirmation import report
 from service_kit.cli.connection import call, stub
 from service_kit.cli.names import by_name, is_id, pages, the_one
 from service_kit.cli.parameters import Confirm, Flag
+from service_kit.sizes import format_size
 
 app = App(name="org", help="The customer's own organizations.")
 
@@ -42,17 +47,21 @@ def names() -> dict[str, str]:
 
 
 @app.command
-def add(name: str, /, *, parent: str | None = None) -> None:
+def add(name: str, /, *, parent: str | None = None, disk_quota: str | None = None) -> None:
     """Add an organization.
 
     Parameters
     ----------
     parent
         The organization above it; the root if left out.
+    disk_quota
+        The most that archives of its devices may hold on this server, like 500GB; or unlimited.
     """
     organization = pb.Organization(id=str(uuid.uuid4()), name=name)
     if parent is not None:
         organization.parent_id = id_of(parent)
+    if disk_quota is not None:
+        organization.disk_quota.CopyFrom(parse_quota("--disk-quota", disk_quota))
     request = pb.CreateOrganizationRequest(organization=organization)
     _show(call(service().CreateOrganization, request))
 
@@ -78,10 +87,14 @@ def list_(*, all_: Flag = False) -> None:
                 output.word(pb.OrganizationState, each.state),
                 each.active_users,
                 each.seats_in_use,
+                of_quota(each.archive_usage, each.disk_quota),
+                format_size(each.archive_usage.kept_bytes),
+                usage_views.last_backup(each.archive_usage),
             )
             for each in by_name(found.organizations)
         ]
-        output.table(("name", "below", "state", "users", "seats"), rows)
+        columns = "name,below,state,users,seats,stored here,kept,last backup"
+        output.table(columns.split(","), rows)
 
     output.show(found, people)
 
@@ -94,8 +107,16 @@ def show(organization: str, /) -> None:
 
 
 @app.command
-def update(organization: str, /, *, name: str | None = None, parent: str | None = None) -> None:
-    """Rename an organization, or move it below another.
+def update(
+    organization: str,
+    /,
+    *,
+    name: str | None = None,
+    parent: str | None = None,
+    disk_quota: str | None = None,
+    keeping: KeepingOptions | None = None,
+) -> None:
+    """Change what is given; how long archives are kept is changed at the root organization.
 
     Parameters
     ----------
@@ -103,12 +124,17 @@ def update(organization: str, /, *, name: str | None = None, parent: str | None 
         The new name.
     parent
         The new organization above it.
+    disk_quota
+        The most that archives of its devices may hold on this server, like 500GB; or unlimited.
     """
     request = pb.UpdateOrganizationRequest(organization_id=id_of(organization))
     if name is not None:
         request.name = name
     if parent is not None:
         request.parent_id = id_of(parent)
+    if disk_quota is not None:
+        request.disk_quota.CopyFrom(parse_quota("--disk-quota", disk_quota))
+    (keeping or KeepingOptions()).fill(request)
     _show(call(service().UpdateOrganization, request))
 
 
@@ -142,6 +168,8 @@ def _show(response: Any) -> None:
                 ("users", one.active_users),
                 ("seats in use", one.seats_in_use),
                 ("created", output.moment(one, "create_time")),
+                *usage_views.used(one.archive_usage, one.disk_quota),
+                *([] if one.parent_id else usage_views.kept(one)),
             ]
         )
 

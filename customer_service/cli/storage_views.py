@@ -4,14 +4,16 @@ from collections.abc import Iterable
 
 from offsite.customer.v1 import storage_service_pb2 as pb
 
+from archive_gateway.cli import usage_views
+from archive_gateway.cli.usage import of_quota
 from service_kit.cli import output
-from service_kit.cli.sizes import format_size
+from service_kit.sizes import format_size
 
 
 def listed(storages: Iterable[pb.Storage]) -> None:
     """A table."""
-    columns = ("name", "type", "state", "devices", "waiting", "seats there", "last contact")
-    output.table(columns, map(_row, storages))
+    columns = "name,type,state,devices,waiting,seats there,stored,kept,last backup,last contact"
+    output.table(columns.split(","), map(_row, storages))
 
 
 def shown(one: pb.Storage) -> None:
@@ -33,6 +35,8 @@ def shown(one: pb.Storage) -> None:
             ("last contact", output.moment(one, "last_contact_time")),
             ("ledgers equal at", output.moment(one, "reconcile_time")),
             *granted_there,
+            *_used(one),
+            *usage_views.warned(one.warnings),
         ]
     )
 
@@ -67,8 +71,21 @@ def _row(one: pb.Storage) -> tuple[object, ...]:
         one.devices_holding,
         one.devices_waiting,
         _seats(one) if attached else "",
+        *(_usage_cells(one) if one.HasField("archive_usage") else ("", "", "")),
         output.moment(one, "last_contact_time"),
     )
+
+
+def _usage_cells(one: pb.Storage) -> tuple[str, str, str]:
+    held = one.archive_usage
+    stored, kept = of_quota(held, one.disk_quota), format_size(held.kept_bytes)
+    return stored, kept, usage_views.last_backup(held)
+
+
+def _used(one: pb.Storage) -> usage_views.Facts:
+    """What the archive there holds, if the provider has said it yet."""
+    known = one.HasField("archive_usage")
+    return usage_views.used(one.archive_usage, one.disk_quota) if known else []
 
 
 def _difference(row: pb.SeatDifference) -> tuple[str, ...]:

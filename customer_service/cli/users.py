@@ -7,6 +7,9 @@ from cyclopts import App
 from offsite.customer.v1 import user_service_pb2 as pb
 from offsite.customer.v1.user_service_pb2_grpc import UserServiceStub
 
+from archive_gateway.cli import usage_views
+from archive_gateway.cli.quotas import parse_quota
+from archive_gateway.cli.usage import of_quota
 from customer_service.cli import organizations, storages
 from service_kit.cli import output
 from service_kit.cli.confirmation import counted, report, require
@@ -36,17 +39,21 @@ def id_of(email: str) -> str:
 
 
 @app.command
-def add(email: str, /, *, org: str | None = None) -> None:
+def add(email: str, /, *, org: str | None = None, disk_quota: str | None = None) -> None:
     """Add a user, who is offered the organization's default destinations.
 
     Parameters
     ----------
     org
         The organization; the root if left out.
+    disk_quota
+        The most that archives of the user's devices may hold on this server; or unlimited.
     """
     user = pb.User(id=str(uuid.uuid4()), email=email)
     if org is not None:
         user.organization_id = organizations.id_of(org)
+    if disk_quota is not None:
+        user.disk_quota.CopyFrom(parse_quota("--disk-quota", disk_quota))
     _show(call(service().CreateUser, pb.CreateUserRequest(user=user)))
 
 
@@ -75,11 +82,13 @@ def list_(*, org: str | None = None, all_: Flag = False) -> None:
                 output.word(pb.UserState, each.state),
                 each.devices,
                 each.seats_in_use,
+                of_quota(each.archive_usage, each.disk_quota),
                 ", ".join(storage[id_] for id_ in each.storage_ids),
             )
             for each in sorted(found.users, key=lambda each: each.email.casefold())
         ]
-        output.table(("email", "organization", "state", "devices", "seats", "offered"), rows)
+        columns = "email,organization,state,devices,seats,stored here,offered"
+        output.table(columns.split(","), rows)
 
     output.show(found, people)
 
@@ -91,8 +100,15 @@ def show(user: str, /) -> None:
 
 
 @app.command
-def update(user: str, /, *, email: str | None = None, org: str | None = None) -> None:
-    """Change a user's e-mail address or organization.
+def update(
+    user: str,
+    /,
+    *,
+    email: str | None = None,
+    org: str | None = None,
+    disk_quota: str | None = None,
+) -> None:
+    """Change a user's e-mail address, organization or quota.
 
     Parameters
     ----------
@@ -100,12 +116,16 @@ def update(user: str, /, *, email: str | None = None, org: str | None = None) ->
         The new address.
     org
         The new organization; what the user is offered does not change.
+    disk_quota
+        The most that archives of the user's devices may hold on this server; or unlimited.
     """
     request = pb.UpdateUserRequest(user_id=id_of(user))
     if email is not None:
         request.email = email
     if org is not None:
         request.organization_id = organizations.id_of(org)
+    if disk_quota is not None:
+        request.disk_quota.CopyFrom(parse_quota("--disk-quota", disk_quota))
     _show(call(service().UpdateUser, request))
 
 
@@ -184,6 +204,7 @@ def _show(response: Any) -> None:
                 ("follows defaults", "yes" if user.inherits_destinations else "no"),
                 ("devices", user.devices),
                 ("seats in use", user.seats_in_use),
+                *usage_views.used(user.archive_usage, user.disk_quota),
             ]
         )
 

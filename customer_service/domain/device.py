@@ -9,7 +9,10 @@ from service_kit.validation import Checks
 
 @dataclass(frozen=True)
 class Device:
-    """A computer; its id is its GUID at every server."""
+    """A computer; its id is its GUID at every server.
+
+    `key_thumbprint` is that of the key by which a computer is signed in as this device.
+    """
 
     id: str
     name: str
@@ -17,6 +20,8 @@ class Device:
     create_time: datetime
     deactivated: bool = False
     deauthorized: bool = False
+    key_thumbprint: str = ""
+    enroll_time: datetime | None = None
 
     def __post_init__(self) -> None:
         """Bound every field, and keep each in its one form."""
@@ -30,10 +35,23 @@ class Device:
         """With another name."""
         return replace(self, name=name)
 
+    @property
+    def enrolled(self) -> bool:
+        """Whether a computer is signed in as this device."""
+        return bool(self.key_thumbprint)
+
     def in_use(self, in_use: bool) -> Self:
-        """Deactivated, or brought back."""
-        return replace(self, deactivated=not in_use)
+        """Deactivated, or brought back; either way no computer is signed in."""
+        return replace(self.unenrolled(), deactivated=not in_use)
 
     def signed_out(self, signed_out: bool) -> Self:
-        """Signed out, or signed in again on a new computer."""
-        return replace(self, deauthorized=signed_out)
+        """Signed out, or waiting for a new computer to sign in."""
+        return replace(self.unenrolled(), deauthorized=signed_out)
+
+    def enrolled_with(self, key_thumbprint: str, now: datetime) -> Self:
+        """Signed in by this key."""
+        return replace(self, deauthorized=False, key_thumbprint=key_thumbprint, enroll_time=now)
+
+    def unenrolled(self) -> Self:
+        """Without a key."""
+        return replace(self, key_thumbprint="", enroll_time=None)

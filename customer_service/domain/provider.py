@@ -1,6 +1,6 @@
 """What a provider answers, as values: the words in which operations talk of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -67,6 +67,26 @@ class SeatAnswer:
 
     state: SeatState
     position: int
+
+
+@dataclass(frozen=True)
+class ArchiveAccess:
+    """How a device reaches its archive. Passed on to it, never kept or logged."""
+
+    archive_url: str
+    storage_credential: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ArchiveGrant:
+    """A read-only credential for one device's archive, and who gave it when and until when."""
+
+    id: str
+    device_guid: str
+    creator: str
+    create_time: datetime
+    expire_time: datetime
+    access: ArchiveAccess
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
+from archive_gateway.domain.usage import ArchiveUsage
+from archive_gateway.domain.warnings import UsageWarning
 from service_kit.errors import OffsiteError
 from service_kit.identity.guid import parse_guid
 from service_kit.validation import Checks
@@ -60,6 +62,14 @@ class Entitlement:
 
 
 @dataclass(frozen=True)
+class StorageUsage:
+    """What a storage's archive holds, and what is nearly used up there."""
+
+    archive: ArchiveUsage
+    warnings: tuple[UsageWarning, ...] = ()
+
+
+@dataclass(frozen=True)
 class Storage:
     """A storage; an attached one carries the attachment's epoch and position."""
 
@@ -79,6 +89,7 @@ class Storage:
     session_nonce: str = ""
     compared: bool = True
     entitlement: Entitlement = Entitlement()
+    usage: StorageUsage | None = None  # as the provider last said
     last_contact_time: datetime | None = None
     reconcile_time: datetime | None = None
     next_attempt_time: datetime | None = None
@@ -135,6 +146,7 @@ class Storage:
             session_nonce="",
             compared=False,
             entitlement=entitlement,
+            usage=None,
             last_contact_time=now,
             next_attempt_time=None,
             attempts=0,

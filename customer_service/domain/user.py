@@ -1,9 +1,10 @@
 """A person whose computers are backed up."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from service_kit.validation import Checks
 
@@ -18,7 +19,10 @@ class UserState(StrEnum):
 
 @dataclass(frozen=True)
 class User:
-    """A user; what is offered stands in the store, a copy made when the user was created."""
+    """A user; what is offered stands in the store, a copy made when the user was created.
+
+    A quota of None is without limit.
+    """
 
     id: str
     email: str
@@ -27,6 +31,7 @@ class User:
     state: UserState = UserState.ACTIVE
     inherits_destinations: bool = True
     version: int = 1
+    disk_quota_bytes: int | None = None
 
     def __post_init__(self) -> None:
         """Bound every field, and keep each in its one form."""
@@ -35,16 +40,13 @@ class User:
         object.__setattr__(self, "email", checks.email("email", self.email, required=True))
         organization_id = checks.uuid("organization_id", self.organization_id)
         object.__setattr__(self, "organization_id", organization_id)
+        if self.disk_quota_bytes is not None:
+            checks.between("disk_quota.bytes", self.disk_quota_bytes, 0)
         checks.done()
 
-    def changed(self, *, email: str | None = None, organization_id: str | None = None) -> Self:
-        """With another address, or in another organization."""
-        return replace(
-            self,
-            email=self.email if email is None else email,
-            organization_id=self.organization_id if organization_id is None else organization_id,
-            version=self.version + 1,
-        )
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """With other values of some fields."""
+        return replace(self, **changes, version=self.version + 1)
 
     def now(self, state: UserState) -> Self:
         """In another state."""

@@ -11,14 +11,20 @@ from customer_service.domain.provider import (
     SessionKind,
 )
 from customer_service.domain.seat import Seat, SeatState
-from customer_service.domain.storage import CONNECTED, SERVING, Storage, StorageState
+from customer_service.domain.storage import (
+    CONNECTED,
+    SERVING,
+    Storage,
+    StorageState,
+    StorageUsage,
+)
 from customer_service.operations import outcomes, sessions
 from customer_service.operations.peers import Provider
 from customer_service.store import devices, seats, storages
 from service_kit.clock import now as clock
 from service_kit.database.chunks import chunks
 from service_kit.database.engine import Database, Transaction
-from service_kit.errors import Conflict, OffsiteError
+from service_kit.errors import Conflict, OffsiteError, Unimplemented
 from service_kit.ledger import audit
 from service_kit.reasons import Reason
 
@@ -57,6 +63,27 @@ def follow(tx: Transaction, asked: Storage, heard: Contact, now: datetime) -> St
     if storage.state in SERVING and before not in SERVING:
         seats.send_waiting_now(tx, storage.id, now)
     return storage
+
+
+async def ask_usage(database: Database, provider: Provider, storage: Storage) -> None:
+    """Keep what the provider says of the archive there; one that is too old says nothing.
+
+    Raises:
+        OffsiteError: the provider can't be reached, or refuses.
+    """
+    try:
+        usage = await provider.usage()
+    except Unimplemented:
+        return
+    if usage != storage.usage:
+        await database.run(keep_usage, storage, usage)
+
+
+def keep_usage(tx: Transaction, asked: Storage, usage: StorageUsage) -> None:
+    """Record what the archive there holds, unless another attachment has begun meanwhile."""
+    storage = storages.lock(tx, asked.id)
+    if storage.state in CONNECTED and storage.in_session_of(asked):
+        storages.save(tx, replace(storage, usage=usage))
 
 
 async def resync(database: Database, provider: Provider, storage: Storage) -> Storage:

@@ -10,7 +10,7 @@ from customer_service.operations import seats as seat_use_cases
 from customer_service.operations import standing
 from customer_service.operations.organizations import Impact
 from customer_service.operations.seats import Destination, Released
-from customer_service.store import devices, organizations, storages, users
+from customer_service.store import devices, enrollment_codes, organizations, storages, users
 from service_kit.database.engine import Transaction
 from service_kit.database.paging import Page, PageRequest
 from service_kit.errors import AlreadyExists, Conflict
@@ -52,7 +52,7 @@ def register(tx: Transaction, device: Device, now: datetime) -> DeviceView:
     organizations.hold_tree(tx)
     standing.check_user(tx, users.hold(tx, device.user_id))
     devices.create(tx, device)
-    _record(tx, "device.registered", device, now)
+    record(tx, "device.registered", device, now)
     return view(tx, [device])[0]
 
 
@@ -97,12 +97,12 @@ def rename(tx: Transaction, device_id: str, name: str, now: datetime) -> DeviceV
     """
     device = devices.lock(tx, device_id).renamed(name)
     devices.save(tx, device)
-    _record(tx, "device.renamed", device, now)
+    record(tx, "device.renamed", device, now)
     return view(tx, [device])[0]
 
 
 def deactivate(tx: Transaction, device_id: str, now: datetime) -> tuple[DeviceView, Impact]:
-    """Stop a device and release its seats.
+    """Stop a device and release its seats; its computer is signed out.
 
     Raises:
         NotFound: no such device.
@@ -113,12 +113,13 @@ def deactivate(tx: Transaction, device_id: str, now: datetime) -> tuple[DeviceVi
     released = seat_use_cases.release(tx, [device_id], now)
     device = device.in_use(False)
     devices.save(tx, device)
-    _record(tx, "device.deactivated", device, now)
+    enrollment_codes.end(tx, device_id)
+    record(tx, "device.deactivated", device, now)
     return view(tx, [device])[0], Impact(released=_of_one(released))
 
 
 def reactivate(tx: Transaction, device_id: str, now: datetime) -> DeviceView:
-    """Bring a device back; it takes seats again by using a storage.
+    """Bring a device back; its computer enrolls, and it takes seats again by using a storage.
 
     Raises:
         NotFound: no such device.
@@ -128,7 +129,7 @@ def reactivate(tx: Transaction, device_id: str, now: datetime) -> DeviceView:
     if device.deactivated:
         device = device.in_use(True)
         devices.save(tx, device)
-        _record(tx, "device.reactivated", device, now)
+        record(tx, "device.reactivated", device, now)
     return view(tx, [device])[0]
 
 
@@ -158,7 +159,8 @@ def deauthorize(tx: Transaction, device_id: str, now: datetime) -> tuple[DeviceV
     device = devices.lock(tx, device_id).signed_out(True)
     seat_use_cases.renew(tx, device_id, now)
     devices.save(tx, device)
-    _record(tx, "device.deauthorized", device, now)
+    enrollment_codes.end(tx, device_id)
+    record(tx, "device.deauthorized", device, now)
     return view(tx, [device])[0], Impact(released=Released(devices=1))
 
 
@@ -179,8 +181,9 @@ def replace(
         )
     device = device.signed_out(False).renamed(name or device.name)
     devices.save(tx, device)
+    enrollment_codes.end(tx, device_id)
     seat_use_cases.renew(tx, device_id, now)
-    _record(tx, "device.replaced", device, now)
+    record(tx, "device.replaced", device, now)
     return view(tx, [device])[0], Impact(released=Released(devices=1))
 
 
@@ -191,12 +194,21 @@ def view(tx: Transaction, some: Sequence[Device]) -> list[DeviceView]:
     return [DeviceView(each, emails[each.user_id], found[each.id]) for each in some]
 
 
-def _of_one(released: Released) -> Released:
-    return Released(1, released.seats, released.provider_seats)
-
-
-def _record(tx: Transaction, kind: str, device: Device, now: datetime) -> None:
+def record(
+    tx: Transaction, kind: str, device: Device, now: datetime, *, actor: str | None = None
+) -> None:
+    """Record what became of a device."""
     organization_id = devices.organizations_of(tx, [device.id]).get(device.id, "")
     audit.record(
-        tx, kind, organization_id=organization_id, subject=device.id, detail=device.name, now=now
+        tx,
+        kind,
+        organization_id=organization_id,
+        subject=device.id,
+        detail=device.name,
+        actor=actor,
+        now=now,
     )
+
+
+def _of_one(released: Released) -> Released:
+    return Released(1, released.seats, released.provider_seats)

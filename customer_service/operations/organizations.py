@@ -1,14 +1,17 @@
 """The customer's own tree of organizations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from archive_gateway.domain.usage import NOTHING as NO_USAGE
+from archive_gateway.domain.usage import ArchiveUsage
 from customer_service.domain.organization import Organization
 from customer_service.operations import seats as seat_use_cases
 from customer_service.operations import standing
 from customer_service.operations.seats import NOTHING, Released
-from customer_service.store import devices, organizations, seats, users
+from customer_service.store import devices, organizations, seats, usage, users
 from service_kit.database.engine import Transaction
 from service_kit.database.paging import Page, PageRequest
 from service_kit.errors import AlreadyExists, Conflict, Stale
@@ -24,6 +27,7 @@ class OrganizationView:
     deactivated: bool
     active_users: int
     seats_in_use: int
+    archive: ArchiveUsage
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def create(tx: Transaction, organization: Organization, now: datetime) -> Organi
     """
     known = organizations.find(tx, organization.id)
     if known is not None:
-        if (known.name, known.parent_id) == (organization.name, organization.parent_id):
+        if _entered(known) == _entered(organization):
             return view(tx, [known])[0]
         raise AlreadyExists(
             Reason.ALREADY_EXISTS,
@@ -98,14 +102,14 @@ def list_page(
 def update(
     tx: Transaction,
     organization_id: str,
-    name: str | None,
-    parent_id: str | None,
+    changes: Mapping[str, Any],
     etag: str,
     now: datetime,
 ) -> OrganizationView:
-    """Rename an organization, or move it below another.
+    """Change some fields of an organization: rename it, move it below another, and the like.
 
     Raises:
+        InvalidArgument: a value is out of bounds, or of the root alone.
         NotFound: no such organization or parent.
         AlreadyExists: the name is taken.
         Conflict: it would be below itself or a deactivated one, or it is the root.
@@ -114,9 +118,9 @@ def update(
     organizations.lock_tree(tx)
     organization = organizations.get(tx, organization_id)
     check_etag(etag, organization.version)
-    if parent_id is not None:
-        _check_move(tx, organization, parent_id)
-    changed = organization.changed(name=name, parent_id=parent_id)
+    if "parent_id" in changes:
+        _check_move(tx, organization, changes["parent_id"])
+    changed = organization.changed(changes)
     organizations.save(tx, changed)
     audit.record(
         tx, "organization.updated", organization_id=organization_id, detail=changed.name, now=now
@@ -200,12 +204,22 @@ def view(tx: Transaction, some: Sequence[Organization]) -> list[OrganizationView
     deactivated = organizations.deactivated_among(tx, ids)
     active = users.active_by_organization(tx, ids)
     in_use = seats.seats_by_organization(tx, ids)
+    stored = usage.by_organization(tx, ids)
     return [
         OrganizationView(
-            each, each.id in deactivated, active.get(each.id, 0), in_use.get(each.id, 0)
+            each,
+            each.id in deactivated,
+            active.get(each.id, 0),
+            in_use.get(each.id, 0),
+            stored.get(each.id, NO_USAGE),
         )
         for each in some
     ]
+
+
+def _entered(organization: Organization) -> tuple[object, ...]:
+    """What a person enters for a new organization."""
+    return organization.name, organization.parent_id, organization.disk_quota_bytes
 
 
 def _check_move(tx: Transaction, organization: Organization, parent_id: str) -> None:

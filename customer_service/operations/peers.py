@@ -1,9 +1,12 @@
 """The provider as an operation sees it: domain values in and out, and our errors."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from customer_service.domain.provider import (
+    ArchiveAccess,
+    ArchiveGrant,
     Attached,
     Contact,
     Offer,
@@ -14,7 +17,7 @@ from customer_service.domain.provider import (
     SessionKind,
 )
 from customer_service.domain.seat import Seat
-from customer_service.domain.storage import Storage
+from customer_service.domain.storage import Storage, StorageUsage
 
 
 class Provider(Protocol):
@@ -48,6 +51,18 @@ class Provider(Protocol):
 
     async def acquire(self, session: Session, seat: Seat, device_name: str) -> SeatAnswer:
         """Ask for a device's seat."""
+        ...
+
+    async def open_archive(self, session: Session, seat: Seat, device_name: str) -> ArchiveAccess:
+        """Ask once more for a seat that is held, and so for what opens the archive there."""
+        ...
+
+    async def grant(self, device_guid: str, life: timedelta) -> ArchiveGrant:
+        """Ask for a read-only credential of a device's archive."""
+        ...
+
+    async def usage(self) -> StorageUsage:
+        """Ask what this server's archive there holds."""
         ...
 
     async def release(self, session: Session, seat: Seat) -> SeatAnswer:

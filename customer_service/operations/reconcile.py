@@ -65,7 +65,7 @@ def repair(tx: Transaction, asked: Storage, theirs: Sequence[ProviderSeat], now:
         return 0
     unclaimed = [each.theirs for each in differences if each.ours is None and each.theirs]
     seats.replace_unclaimed(tx, storage.id, unclaimed)
-    sent = _ask_again(tx, [each.ours for each in differences if each.ours is not None], now)
+    sent = ask_again(tx, [each.ours for each in differences if each.ours is not None], now)
     equal_time = storage.reconcile_time if sent else now
     storages.save(tx, replace(storage, reconcile_time=equal_time, compared=True))
     seats.send_waiting_now(tx, storage.id, now)
@@ -80,7 +80,7 @@ def repair(tx: Transaction, asked: Storage, theirs: Sequence[ProviderSeat], now:
     return sent
 
 
-def _ask_again(tx: Transaction, compared: Sequence[Seat], now: datetime) -> int:
+def ask_again(tx: Transaction, compared: Sequence[Seat], now: datetime) -> int:
     """Send rows again that are still as they were compared; answers how many."""
     if not compared:
         return 0

@@ -158,7 +158,7 @@ def _check_usable(tx: Transaction, device: Device, user: User, storage: Storage)
         raise Conflict(
             Reason.WRONG_STATE,
             f"Device {device.name} is {what}.",
-            "Reactivate it." if device.deactivated else "Sign in on it, or replace it.",
+            "Reactivate it." if device.deactivated else "Let it sign in: device enroll-code.",
         )
     standing.check_user(tx, user)
     if storage.id not in destinations.offered(tx, [user.id])[user.id]:

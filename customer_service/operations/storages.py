@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from archive_gateway.operations import usage
+from archive_gateway.operations.usage import AccountUsage
 from customer_service.domain.seat import SeatState
 from customer_service.domain.storage import Entitlement, Storage, StorageState, StorageType
 from customer_service.operations import destinations as offers
 from customer_service.operations.peers import Dial
-from customer_service.store import seats, storages
+from customer_service.operations.tenancy import CustomerTenancy
+from customer_service.store import organizations, seats, storages
 from service_kit.database.engine import Database, Transaction
 from service_kit.database.paging import Page, PageRequest
 from service_kit.errors import Conflict
@@ -24,6 +27,7 @@ class StorageView:
     devices_holding: int
     devices_waiting: int
     unclaimed_seats: int
+    own: AccountUsage | None = None  # of this server's archive, where the storage is this server
 
 
 def ensure_local(tx: Transaction, storage_id: str, now: datetime) -> None:
@@ -90,6 +94,7 @@ def view(tx: Transaction, some: Sequence[Storage]) -> list[StorageView]:
     ids = [each.id for each in some]
     counts = seats.counts_by_storage(tx, ids)
     unclaimed = seats.count_unclaimed(tx, ids)
+    own = _own_usage(tx) if any(each.type is StorageType.LOCAL for each in some) else None
     return [
         StorageView(
             each,
@@ -97,6 +102,7 @@ def view(tx: Transaction, some: Sequence[Storage]) -> list[StorageView]:
             counts.get((each.id, SeatState.ACQUIRING), 0)
             + counts.get((each.id, SeatState.RELEASING), 0),
             unclaimed.get(each.id, 0),
+            own if each.type is StorageType.LOCAL else None,
         )
         for each in some
     ]
@@ -110,6 +116,11 @@ def refuse_local(storage: Storage) -> None:
             f"Storage {storage.name} is this server itself.",
             "Name a storage that is attached.",
         )
+
+
+def _own_usage(tx: Transaction) -> AccountUsage | None:
+    root = organizations.root(tx)
+    return usage.of_organization(tx, CustomerTenancy(), root.id) if root else None
 
 
 def _without_addresses(storage: Storage) -> Entitlement:

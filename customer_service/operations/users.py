@@ -1,15 +1,18 @@
 """The people whose computers are backed up."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from archive_gateway.domain.usage import NOTHING as NO_USAGE
+from archive_gateway.domain.usage import ArchiveUsage
 from customer_service.domain.user import User, UserState
 from customer_service.operations import seats as seat_use_cases
 from customer_service.operations import standing
 from customer_service.operations.destinations import effective
 from customer_service.operations.organizations import Impact, check_etag
-from customer_service.store import destinations, devices, organizations, users
+from customer_service.store import destinations, devices, organizations, usage, users
 from service_kit.database.engine import Transaction
 from service_kit.database.paging import Page, PageRequest
 from service_kit.errors import AlreadyExists, Conflict
@@ -25,6 +28,7 @@ class UserView:
     storage_ids: list[str]
     devices: int
     seats_in_use: int
+    archive: ArchiveUsage
 
 
 def create(tx: Transaction, user: User, now: datetime) -> UserView:
@@ -39,7 +43,7 @@ def create(tx: Transaction, user: User, now: datetime) -> UserView:
     """
     known = users.find(tx, user.id)
     if known is not None:
-        if (known.email, known.organization_id) == (user.email, user.organization_id):
+        if _entered(known) == _entered(user):
             return view(tx, [known])[0]
         raise AlreadyExists(
             Reason.ALREADY_EXISTS,
@@ -81,14 +85,14 @@ def list_page(
 def update(
     tx: Transaction,
     user_id: str,
-    email: str | None,
-    organization_id: str | None,
+    changes: Mapping[str, Any],
     etag: str,
     now: datetime,
 ) -> UserView:
-    """Change a user's address or organization. What the user is offered does not change.
+    """Change some fields of a user. What the user is offered does not change.
 
     Raises:
+        InvalidArgument: a value is out of bounds.
         NotFound: no such user or organization.
         AlreadyExists: the address is taken.
         Conflict: the new organization is deactivated.
@@ -97,9 +101,9 @@ def update(
     organizations.hold_tree(tx)
     user = users.lock(tx, user_id)
     check_etag(etag, user.version)
-    if organization_id not in (None, user.organization_id):
-        standing.check_organization(tx, organization_id or "")
-    user = user.changed(email=email, organization_id=organization_id)
+    before, user = user, user.changed(changes)
+    if user.organization_id != before.organization_id:
+        standing.check_organization(tx, user.organization_id)
     users.save(tx, user)
     _record(tx, "user.updated", user, now)
     return view(tx, [user])[0]
@@ -157,10 +161,22 @@ def view(tx: Transaction, some: Sequence[User]) -> list[UserView]:
     offered = destinations.offered(tx, ids)
     device_counts = users.device_counts(tx, ids)
     in_use = users.seats_by_user(tx, ids)
+    stored = usage.by_user(tx, ids)
     return [
-        UserView(each, offered[each.id], device_counts.get(each.id, 0), in_use.get(each.id, 0))
+        UserView(
+            each,
+            offered[each.id],
+            device_counts.get(each.id, 0),
+            in_use.get(each.id, 0),
+            stored.get(each.id, NO_USAGE),
+        )
         for each in some
     ]
+
+
+def _entered(user: User) -> tuple[object, ...]:
+    """What a person enters for a new user."""
+    return user.email, user.organization_id, user.disk_quota_bytes
 
 
 def _end(tx: Transaction, user: User, state: UserState, now: datetime) -> tuple[UserView, Impact]:

@@ -1,6 +1,6 @@
 """Who may call what at the customer's server."""
 
-from service_kit.server.access import CHANGE, READ, AccessTable, methods
+from service_kit.server.access import CHANGE, DEVICE, OPEN, READ, AccessTable, methods
 
 CUSTOMER_ACCESS: AccessTable = {
     **methods(
@@ -16,6 +16,7 @@ CUSTOMER_ACCESS: AccessTable = {
         TakeOverStorage=CHANGE,
         ListUnclaimedSeats=READ,
         AdoptSeats=CHANGE,
+        CreateStorageGrant=CHANGE,
     ),
     **methods(
         "offsite.customer.v1.OrganizationService",
@@ -56,5 +57,18 @@ CUSTOMER_ACCESS: AccessTable = {
         StopUsingDestination=CHANGE,
         DeauthorizeDevice=CHANGE,
         ReplaceDevice=CHANGE,
+        CreateEnrollmentCode=CHANGE,
+    ),
+    **methods(
+        "offsite.customer.v1.AgentService",
+        EnrollDevice=OPEN,
+        GetEnrolledDevice=DEVICE,
+        OpenArchive=DEVICE,
+        UnenrollDevice=DEVICE,
+    ),
+    **methods(
+        "offsite.customer.v1.RecoveryService",
+        CreateRecoveryKey=CHANGE,
+        GetRecoveryKey=READ,
     ),
 }

@@ -1,17 +1,28 @@
 """Domain values to protos. Nothing here decides."""
 
+from typing import Any
+
+from offsite.common.v1 import archive_service_pb2 as archive_pb
 from offsite.common.v1.disk_quota_pb2 import DiskQuota
 from offsite.common.v1.impact_pb2 import Impact as ImpactMessage
 from offsite.customer.v1 import destination_service_pb2 as destination_pb
 from offsite.customer.v1 import device_service_pb2 as device_pb
 from offsite.customer.v1 import organization_service_pb2 as organization_pb
+from offsite.customer.v1 import recovery_service_pb2 as recovery_pb
 from offsite.customer.v1 import storage_service_pb2 as storage_pb
 from offsite.customer.v1 import user_service_pb2 as user_pb
 
+from archive_gateway.domain.keeping import whole_seconds
+from archive_gateway.operations.usage import AccountUsage
+from archive_gateway.rpc import messages
+from customer_service.domain.enrollment import IssuedCode
+from customer_service.domain.organization import Organization
+from customer_service.domain.recovery_key import RecoveryKey
 from customer_service.domain.seat import SeatState
-from customer_service.domain.storage import Entitlement, StorageType
+from customer_service.domain.storage import Entitlement, StorageType, StorageUsage
 from customer_service.operations.destinations import Changes, Defaults
 from customer_service.operations.devices import DeviceView
+from customer_service.operations.grants import Granted
 from customer_service.operations.ledgers import Difference
 from customer_service.operations.organizations import Impact, OrganizationView
 from customer_service.operations.seats import Destination
@@ -41,7 +52,26 @@ def organization(view: OrganizationView) -> organization_pb.Organization:
         seats_in_use=view.seats_in_use,
         create_time=to_timestamp(view.organization.create_time),
         etag=str(view.organization.version),
+        disk_quota=quota(view.organization.disk_quota_bytes),
+        archive_usage=messages.archive_usage(view.archive),
+        **_keeping(view.organization),
     )
+
+
+def quota(limit_bytes: int | None) -> DiskQuota | None:
+    """A quota that may be left out; without one the field is not set."""
+    return None if limit_bytes is None else messages.disk_quota(limit_bytes)
+
+
+def _keeping(one: Organization) -> dict[str, Any]:
+    """How long archives are kept, which the root alone says."""
+    if one.parent_id is not None:
+        return {}
+    return {
+        "delete_delay_seconds": whole_seconds(one.present_delete_delay),
+        "retention_seconds": whole_seconds(one.present_retention),
+        "append_only": one.append_only,
+    }
 
 
 def user(view: UserView) -> user_pb.User:
@@ -57,6 +87,8 @@ def user(view: UserView) -> user_pb.User:
         seats_in_use=view.seats_in_use,
         create_time=to_timestamp(view.user.create_time),
         etag=str(view.user.version),
+        disk_quota=quota(view.user.disk_quota_bytes),
+        archive_usage=messages.archive_usage(view.archive),
     )
 
 
@@ -73,6 +105,24 @@ def device(view: DeviceView) -> device_pb.Device:
         destinations=[destination(each) for each in view.destinations],
         deauthorized=view.device.deauthorized,
         create_time=to_timestamp(view.device.create_time),
+        enrolled=view.device.enrolled,
+    )
+
+
+def enrollment_code(issued: IssuedCode | None) -> device_pb.EnrollmentCode | None:
+    """A code, in the only answer that ever holds it."""
+    if issued is None:
+        return None
+    expire_time = to_timestamp(issued.expire_time)
+    return device_pb.EnrollmentCode(code=issued.code, expire_time=expire_time)
+
+
+def recovery_key(key: RecoveryKey) -> recovery_pb.RecoveryKey:
+    """A recovery key's public half."""
+    return recovery_pb.RecoveryKey(
+        recipient=key.recipient,
+        statement=key.statement,
+        create_time=to_timestamp(key.create_time),
     )
 
 
@@ -85,8 +135,9 @@ def destination(seen: Destination) -> device_pb.Destination:
     )
     if seen.seat is not None:
         message.state = DESTINATION_STATES[seen.seat.state]
-        message.reason = seen.seat.reason
-        message.advice = seen.seat.advice
+        # A change that waits may do so because of the whole storage.
+        why = seen.storage if seen.seat.waiting and not seen.seat.reason else seen.seat
+        message.reason, message.advice = why.reason, why.advice
         message.generation = seen.seat.generation
         message.update_time.CopyFrom(to_timestamp(seen.seat.update_time))
     return message
@@ -115,7 +166,18 @@ def storage(view: StorageView) -> storage_pb.Storage:
     )
     if one.type is StorageType.ATTACHED_SERVER:
         grant(message, granted)
+    _fill_usage(message, view)
     return message
+
+
+def _fill_usage(message: storage_pb.Storage, view: StorageView) -> None:
+    """Fill in what the archive at a storage holds, where that is known."""
+    found: StorageUsage | AccountUsage | None = view.own or view.storage.usage
+    if view.own is not None and view.own.policy.quota_bytes is not None:
+        message.disk_quota.CopyFrom(messages.disk_quota(view.own.policy.quota_bytes))
+    if found is not None:
+        message.archive_usage.CopyFrom(messages.archive_usage(found.archive))
+        message.warnings.extend(messages.warning(each) for each in found.warnings)
 
 
 def grant(message: storage_pb.Storage, granted: Entitlement) -> None:
@@ -131,6 +193,23 @@ def grant(message: storage_pb.Storage, granted: Entitlement) -> None:
         message.disk_quota.unlimited.CopyFrom(DiskQuota.Unlimited())
     else:
         message.disk_quota.bytes = granted.disk_quota_bytes
+
+
+def archive_grant(given: Granted) -> storage_pb.CreateStorageGrantResponse:
+    """A read-only credential for a device's archive."""
+    grant = given.grant
+    return storage_pb.CreateStorageGrantResponse(
+        grant=archive_pb.Grant(
+            id=grant.id,
+            device_guid=grant.device_guid,
+            creator=grant.creator,
+            create_time=to_timestamp(grant.create_time),
+            expire_time=to_timestamp(grant.expire_time),
+        ),
+        credential=grant.access.storage_credential,
+        archive_url=grant.access.archive_url,
+        server_guid=given.server_guid,
+    )
 
 
 def impact(taken: Impact) -> ImpactMessage:

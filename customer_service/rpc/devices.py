@@ -7,11 +7,12 @@ from offsite.customer.v1 import device_service_pb2 as pb
 from offsite.customer.v1.device_service_pb2_grpc import DeviceServiceServicer
 
 from customer_service.domain.device import Device
-from customer_service.operations import devices, seats
+from customer_service.operations import devices, enrollment_codes, seats
 from customer_service.rpc import conversions
 from service_kit.clock import now
 from service_kit.database.engine import Database
 from service_kit.database.paging import PageRequest
+from service_kit.identity.identity import Identity
 from service_kit.server.context import Context
 from service_kit.validation import Checks, resource_id
 
@@ -30,10 +31,12 @@ class DeviceServicer(DeviceServiceServicer):
     def __init__(
         self,
         database: Database,
+        identity: Identity,
         send_now: Callable[[str, str], Awaitable[None]],
         wake: Callable[[], None],
     ) -> None:
         self.database = database
+        self.identity = identity
         self.send_now = send_now
         self.wake = wake
 
@@ -42,8 +45,12 @@ class DeviceServicer(DeviceServiceServicer):
     ) -> pb.RegisterDeviceResponse:
         wanted = request.device
         device = Device(wanted.id, wanted.name, wanted.user_id, now())
-        view = await self.database.run(devices.register, device, now())
-        return pb.RegisterDeviceResponse(device=conversions.device(view))
+        view, code = await self.database.run(
+            enrollment_codes.register, self.identity, device, now()
+        )
+        return pb.RegisterDeviceResponse(
+            device=conversions.device(view), enrollment_code=conversions.enrollment_code(code)
+        )
 
     async def GetDevice(
         self, request: pb.GetDeviceRequest, context: Context
@@ -130,11 +137,21 @@ class DeviceServicer(DeviceServiceServicer):
     ) -> pb.ReplaceDeviceResponse:
         run = self.database.preview if request.validate_only else self.database.run
         name = request.name if request.HasField("name") else None
-        view, impact = await run(devices.replace, _id(request), name, now())
+        view, impact, code = await run(
+            enrollment_codes.replace, self.identity, _id(request), name, now()
+        )
         self.wake()
         return pb.ReplaceDeviceResponse(
-            device=conversions.device(view), impact=conversions.impact(impact)
+            device=conversions.device(view),
+            impact=conversions.impact(impact),
+            enrollment_code=conversions.enrollment_code(None if request.validate_only else code),
         )
+
+    async def CreateEnrollmentCode(
+        self, request: pb.CreateEnrollmentCodeRequest, context: Context
+    ) -> pb.CreateEnrollmentCodeResponse:
+        code = await self.database.run(enrollment_codes.create, self.identity, _id(request), now())
+        return pb.CreateEnrollmentCodeResponse(enrollment_code=conversions.enrollment_code(code))
 
 
 def _id(request: _NamesDevice) -> str:

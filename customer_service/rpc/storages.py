@@ -7,6 +7,7 @@ from typing import Protocol
 from offsite.customer.v1 import storage_service_pb2 as pb
 from offsite.customer.v1.storage_service_pb2_grpc import StorageServiceServicer
 
+from archive_gateway.operations import grants
 from customer_service.domain.provider import ProviderSeat
 from customer_service.domain.storage import (
     Storage,
@@ -15,17 +16,15 @@ from customer_service.domain.storage import (
     parse_hostname,
 )
 from customer_service.operations import adopt, attach, detach, storages, takeover
+from customer_service.operations.grants import Grants
 from customer_service.operations.ledgers import Difference
-from customer_service.operations.peers import Dial
 from customer_service.rpc import conversions
 from service_kit.clock import now
 from service_kit.conversions import optional_timestamp
-from service_kit.database.engine import Database
 from service_kit.database.paging import PageRequest
 from service_kit.errors import FieldViolation, InvalidArgument
 from service_kit.identity import registration_key
 from service_kit.identity.guid import parse_guid
-from service_kit.identity.identity import Identity
 from service_kit.server.context import Context
 from service_kit.validation import Checks, resource_id, resource_ids
 
@@ -41,12 +40,11 @@ class _NamesStorage(Protocol):
 class StorageServicer(StorageServiceServicer):
     """Converts, runs one operation, converts back. `wake` lets outbox and upkeep look at once."""
 
-    def __init__(
-        self, database: Database, dial: Dial, identity: Identity, wake: Callable[[], None]
-    ) -> None:
-        self.database = database
-        self.dial = dial
-        self.identity = identity
+    def __init__(self, grants: Grants, wake: Callable[[], None]) -> None:
+        self.database = grants.database
+        self.dial = grants.dial
+        self.identity = grants.identity
+        self.grants = grants
         self.wake = wake
 
     async def TestStorage(
@@ -184,6 +182,16 @@ class StorageServicer(StorageServiceServicer):
             now(),
         )
         return pb.AdoptSeatsResponse(devices_adopted=adopted)
+
+    async def CreateStorageGrant(
+        self, request: pb.CreateStorageGrantRequest, context: Context
+    ) -> pb.CreateStorageGrantResponse:
+        given = await self.grants.create(
+            _id(request),
+            resource_id("device_id", request.device_id),
+            grants.lifetime("lifetime_seconds", request.lifetime_seconds),
+        )
+        return conversions.archive_grant(given)
 
     async def _shown(self, storage_id: str) -> pb.Storage:
         return conversions.storage(await self.database.read(storages.get, storage_id))

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from offsite.customer.v1 import user_service_pb2 as pb
 from offsite.customer.v1.user_service_pb2_grpc import UserServiceServicer
 
+from archive_gateway.rpc.quotas import quota_bytes
 from customer_service.domain.user import User
 from customer_service.operations import destinations, organizations, users
 from customer_service.operations.organizations import Impact
@@ -34,7 +35,7 @@ class UserServicer(UserServiceServicer):
     ) -> pb.CreateUserResponse:
         wanted = request.user
         organization_id = wanted.organization_id or await self.database.read(organizations.root_id)
-        user = User(wanted.id, wanted.email, organization_id, now())
+        user = User(wanted.id, wanted.email, organization_id, now(), **_quota(wanted, "user."))
         view = await self.database.run(users.create, user, now())
         return pb.CreateUserResponse(user=conversions.user(view))
 
@@ -66,10 +67,7 @@ class UserServicer(UserServiceServicer):
         view = await self.database.run(
             users.update,
             _id(request),
-            request.email if request.HasField("email") else None,
-            resource_id("organization_id", request.organization_id)
-            if request.HasField("organization_id")
-            else None,
+            _changes(request),
             request.etag,
             now(),
         )
@@ -128,6 +126,22 @@ class UserServicer(UserServiceServicer):
         ended = await run(operation, _id(request), now())
         self.wake()
         return ended
+
+
+def _changes(request: pb.UpdateUserRequest) -> dict[str, Any]:
+    """What an update changes, by the names of the domain."""
+    changes: dict[str, Any] = _quota(request, "")
+    if request.HasField("email"):
+        changes["email"] = request.email
+    if request.HasField("organization_id"):
+        changes["organization_id"] = resource_id("organization_id", request.organization_id)
+    return changes
+
+
+def _quota(message: pb.User | pb.UpdateUserRequest, prefix: str) -> dict[str, Any]:
+    if not message.HasField("disk_quota"):
+        return {}
+    return {"disk_quota_bytes": quota_bytes(f"{prefix}disk_quota", message.disk_quota)}
 
 
 def _id(request: _NamesUser) -> str:

@@ -160,6 +160,8 @@ def from_row(row: Row[Any]) -> Device:
         create_time=row.create_time,
         deactivated=row.deactivated,
         deauthorized=row.deauthorized,
+        key_thumbprint=row.key_thumbprint,
+        enroll_time=row.enroll_time,
     )
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, true, update
+from sqlalchemy import Row, Select, bindparam, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
+from archive_gateway.domain.keeping import whole_seconds
 from customer_service.domain.names import name_key
 from customer_service.domain.organization import Organization
 from customer_service.store.tables import organizations as table
@@ -15,6 +17,15 @@ from service_kit.database.engine import Transaction
 from service_kit.database.paging import Page, PageRequest, paginate
 from service_kit.errors import AlreadyExists, NotFound
 from service_kit.reasons import Reason
+
+
+def _path() -> Select[Any]:
+    lowest = table.c.id == bindparam("organization")
+    above = select(table).where(lowest).cte("above", recursive=True)
+    return select(above.union_all(select(table).join(above, table.c.id == above.c.parent_id)))
+
+
+_PATH = _path()  # built once: every request of a device's restic asks for one
 
 
 def create(tx: Transaction, organization: Organization) -> None:
@@ -80,9 +91,8 @@ def root(tx: Transaction) -> Organization | None:
 
 def path(tx: Transaction, organization_id: str) -> list[Organization]:
     """The organization, the one above it, and so on up to the root."""
-    above = select(table).where(table.c.id == organization_id).cte("above", recursive=True)
-    above = above.union_all(select(table).join(above, table.c.id == above.c.parent_id))
-    by_id = {each.id: each for each in map(from_row, tx.execute(select(above)))}
+    rows = tx.execute(_PATH, {"organization": organization_id})
+    by_id = {each.id: each for each in map(from_row, rows)}
     found: list[Organization] = []
     next_id: str | None = organization_id
     while next_id in by_id:
@@ -139,6 +149,10 @@ def from_row(row: Row[Any]) -> Organization:
         deactivated=row.deactivated,
         inherits=row.inherits,
         version=row.version,
+        disk_quota_bytes=row.disk_quota_bytes,
+        delete_delay=_duration(row.delete_delay_seconds),
+        retention=_duration(row.retention_seconds),
+        append_only=row.append_only,
     )
 
 
@@ -152,7 +166,15 @@ def _deactivated() -> Any:
 
 
 def _to_row(organization: Organization) -> dict[str, Any]:
-    return {**asdict(organization), "name_key": name_key(organization.name)}
+    values = asdict(organization)
+    for name in ("delete_delay", "retention"):
+        duration = values.pop(name)
+        values[f"{name}_seconds"] = None if duration is None else whole_seconds(duration)
+    return {**values, "name_key": name_key(organization.name)}
+
+
+def _duration(seconds: int | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _found(organization: Organization | None, organization_id: str) -> Organization:

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Row, case, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from archive_gateway.domain.usage import ArchiveUsage
+from archive_gateway.domain.warnings import UsageWarning
 from customer_service.domain.names import name_key
 from customer_service.domain.storage import (
     CONNECTED,
@@ -15,6 +17,7 @@ from customer_service.domain.storage import (
     Storage,
     StorageState,
     StorageType,
+    StorageUsage,
 )
 from customer_service.store.tables import storages as table
 from service_kit.database.engine import Transaction
@@ -152,13 +155,29 @@ def from_row(row: Row[Any]) -> Storage:
     values.pop("name_key")
     entitlement = dict(values.pop("entitlement"))
     entitlement["grpc_addresses"] = tuple(entitlement.get("grpc_addresses", ()))
+    values["usage"] = _usage(values["usage"])
     values["type"] = StorageType(values["type"])
     values["state"] = StorageState(values["state"])
     return Storage(**values, entitlement=Entitlement(**entitlement))
 
 
 def _to_row(storage: Storage) -> dict[str, Any]:
-    return {**asdict(storage), "name_key": name_key(storage.name)}
+    values = asdict(storage)
+    if storage.usage is not None and (time := storage.usage.archive.last_backup_time):
+        values["usage"]["archive"]["last_backup_time"] = time.isoformat()
+    return {**values, "name_key": name_key(storage.name)}
+
+
+def _usage(stored: dict[str, Any] | None) -> StorageUsage | None:
+    if stored is None:
+        return None
+    time = stored["archive"]["last_backup_time"]
+    archive = {
+        **stored["archive"],
+        "last_backup_time": datetime.fromisoformat(time) if time else None,
+    }
+    warnings = tuple(UsageWarning(**each) for each in stored["warnings"])
+    return StorageUsage(ArchiveUsage(**archive), warnings)
 
 
 def _found(storage: Storage | None, storage_id: str) -> Storage:

@@ -1,10 +1,21 @@
 """The customer's own tables, beside the common ones of `service_kit.database.tables`."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    false,
+)
 from sqlalchemy.types import JSON, LargeBinary
 
 from service_kit.database.tables import service_metadata
-from service_kit.database.types import UtcTime
+from service_kit.database.types import AutoId, UtcTime
 
 metadata = service_metadata()
 
@@ -21,6 +32,10 @@ organizations = Table(
     Column("inherits", Boolean, nullable=False),
     Column("create_time", UtcTime, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("disk_quota_bytes", BigInteger),
+    Column("delete_delay_seconds", BigInteger),
+    Column("retention_seconds", BigInteger),
+    Column("append_only", Boolean, nullable=False, server_default=false()),
 )
 Index("organizations_parent", organizations.c.parent_id)
 
@@ -35,6 +50,7 @@ users = Table(
     Column("inherits_destinations", Boolean, nullable=False),
     Column("create_time", UtcTime, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("disk_quota_bytes", BigInteger),
 )
 Index("users_organization", users.c.organization_id)
 
@@ -48,6 +64,8 @@ devices = Table(
     Column("deactivated", Boolean, nullable=False),
     Column("deauthorized", Boolean, nullable=False),
     Column("create_time", UtcTime, nullable=False),
+    Column("key_thumbprint", String(64), nullable=False, server_default=""),
+    Column("enroll_time", UtcTime),
 )
 _in_use = devices.c.deactivated.is_(False)
 Index(
@@ -59,6 +77,27 @@ Index(
     postgresql_where=_in_use,
 )
 Index("devices_name", devices.c.name_key)
+
+# At most one a device; whoever changes it holds the device's row. The codes themselves are nowhere.
+enrollment_codes = Table(
+    "enrollment_codes",
+    metadata,
+    Column("device_id", ForeignKey("devices.id"), primary_key=True),
+    Column("code_hash", String(64), nullable=False, unique=True),
+    Column("expire_time", UtcTime, nullable=False),
+    # Of the key that it was used for, which alone may use it again.
+    Column("key_thumbprint", String(64), nullable=False),
+)
+
+# The newest is in force; rows are never changed or removed.
+recovery_keys = Table(
+    "recovery_keys",
+    metadata,
+    Column("id", AutoId, primary_key=True),
+    Column("recipient", Text, nullable=False),
+    Column("statement", Text, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+)
 
 storages = Table(
     "storages",
@@ -79,6 +118,7 @@ storages = Table(
     Column("session_nonce", String(36), nullable=False),
     Column("compared", Boolean, nullable=False),
     Column("entitlement", JSON, nullable=False),
+    Column("usage", JSON(none_as_null=True)),
     Column("last_contact_time", UtcTime),
     Column("reconcile_time", UtcTime),
     Column("next_attempt_time", UtcTime),

@@ -167,6 +167,7 @@ def from_row(row: Row[Any]) -> User:
         state=UserState(row.state),
         inherits_destinations=row.inherits_destinations,
         version=row.version,
+        disk_quota_bytes=row.disk_quota_bytes,
     )
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from cyclopts import Parameter
-from offsite.common.v1.disk_quota_pb2 import DiskQuota
 from offsite.provider.v1.organization_service_pb2 import Organization
 
+from archive_gateway.cli.quotas import parse_quota
 from service_kit.cli.parameters import Count
-from service_kit.cli.sizes import parse_size
+from service_kit.sizes import parse_size
 
 
 @Parameter(name="*", negative=())
@@ -60,7 +60,7 @@ class OrganizationOptions:
 def _set(organization: Organization, option: str, value: Any) -> str:
     """Set the field of one option; answers its path."""
     if option == "disk_quota":
-        organization.disk_quota.CopyFrom(_quota(value))
+        organization.disk_quota.CopyFrom(parse_quota("--disk-quota", value))
         return option
     if option.startswith("contact_"):
         part = option.removeprefix("contact_")
@@ -73,9 +73,3 @@ def _set(organization: Organization, option: str, value: Any) -> str:
     field = "maximum_seats" if option == "max_seats" else option
     setattr(organization, field, value)
     return field
-
-
-def _quota(text: str) -> DiskQuota:
-    if text.strip().lower() == "unlimited":
-        return DiskQuota(unlimited=DiskQuota.Unlimited())
-    return DiskQuota(bytes=parse_size("--disk-quota", text))

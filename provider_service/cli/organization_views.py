@@ -3,19 +3,20 @@
 import shlex
 from collections.abc import Iterable
 
-from offsite.common.v1.disk_quota_pb2 import DiskQuota
 from offsite.common.v1.server_service_pb2 import GetServerIdentityResponse
 from offsite.provider.v1 import organization_service_pb2 as pb
 
+from archive_gateway.cli import usage_views
+from archive_gateway.cli.usage import of_quota
 from service_kit.cli import output
-from service_kit.cli.connection import LOOPBACK
-from service_kit.cli.sizes import format_size
+from service_kit.cli.identity import warn_of_loopback
+from service_kit.sizes import format_size
 
 
 def listed(organizations: Iterable[pb.Organization]) -> None:
     """A table."""
-    columns = ("name", "state", "attachment", "seats", "quota", "last contact", "problems")
-    output.table(columns, map(_row, organizations))
+    columns = "name,state,attachment,seats,stored,kept,last backup,last contact,problems"
+    output.table(columns.split(","), map(_row, organizations))
 
 
 def shown(one: pb.Organization) -> None:
@@ -30,7 +31,8 @@ def shown(one: pb.Organization) -> None:
             ("customer GUID", one.customer_guid),
             ("attachment", output.word(pb.AttachmentState, one.attachment_state)),
             ("seats", f"{one.seats_in_use} of {_seats(one)} in use"),
-            ("disk quota", _quota(one.disk_quota)),
+            *usage_views.used(one.archive_usage, one.disk_quota),
+            *usage_views.kept(one),
             ("web restore, user", _limit(one.web_restore_user_limit_bytes)),
             ("web restore, admin", _limit(one.web_restore_admin_limit_bytes)),
             ("company", contact.company),
@@ -51,6 +53,7 @@ def shown(one: pb.Organization) -> None:
             ("customer's addresses", ", ".join(one.peer_addresses)),
             ("last refused GUID", _refused(one)),
             ("problems", _problems(one)),
+            *usage_views.warned(one.warnings),
         ]
     )
 
@@ -67,11 +70,7 @@ def hand_over(one: pb.Organization, key: str, identity: GetServerIdentityRespons
         f"  offsite-customer storage attach --name Offsite --hostname {shlex.quote(hosts[0])} "
         f"--guid {identity.guid}"
     )
-    if all(each.rpartition(":")[0] in LOOPBACK for each in hosts):
-        output.warn(
-            "only a loopback address is advertised, which no customer can reach: "
-            "serve with --advertise-grpc HOST:PORT."
-        )
+    warn_of_loopback(identity, "customer")
 
 
 def _row(one: pb.Organization) -> tuple[str, ...]:
@@ -80,7 +79,9 @@ def _row(one: pb.Organization) -> tuple[str, ...]:
         _state(one),
         output.word(pb.AttachmentState, one.attachment_state),
         f"{one.seats_in_use}/{_seats(one)}",
-        _quota(one.disk_quota),
+        of_quota(one.archive_usage, one.disk_quota),
+        format_size(one.archive_usage.kept_bytes),
+        usage_views.last_backup(one.archive_usage),
         output.moment(one, "last_contact_time"),
         _problems(one),
     )
@@ -93,13 +94,6 @@ def _state(one: pb.Organization) -> str:
 
 def _seats(one: pb.Organization) -> str:
     return str(one.maximum_seats) if one.HasField("maximum_seats") else "-"
-
-
-def _quota(quota: DiskQuota) -> str:
-    kind = quota.WhichOneof("limit")
-    if kind is None:
-        return ""
-    return format_size(quota.bytes) if kind == "bytes" else "unlimited"
 
 
 def _limit(count: int) -> str:

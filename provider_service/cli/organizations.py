@@ -7,6 +7,7 @@ from cyclopts import App
 from offsite.provider.v1 import organization_service_pb2 as pb
 from offsite.provider.v1.organization_service_pb2_grpc import OrganizationServiceStub
 
+from archive_gateway.cli.keeping_options import KeepingOptions
 from provider_service.cli import organization_views as views
 from provider_service.cli.organization_options import OrganizationOptions
 from service_kit.cli import output
@@ -46,6 +47,7 @@ def add(
     *,
     hosted: Flag = False,
     options: OrganizationOptions | None = None,
+    keeping: KeepingOptions | None = None,
     key_expires: str | None = None,
     accept_terms: Flag = False,
 ) -> None:
@@ -62,6 +64,7 @@ def add(
     """
     organization = pb.Organization(id=str(uuid.uuid4()), name=name, hosted=hosted)
     (options or OrganizationOptions()).fill(organization)
+    (keeping or KeepingOptions()).fill(organization)
     request = pb.CreateOrganizationRequest(
         organization=organization,
         accept_terms=accept_terms,
@@ -102,6 +105,7 @@ def update(
     name: str | None = None,
     hosted: bool | None = None,
     options: OrganizationOptions | None = None,
+    keeping: KeepingOptions | None = None,
     key_expires: str | None = None,
     accept_terms: Flag = False,
 ) -> None:
@@ -120,6 +124,7 @@ def update(
     """
     changed = pb.Organization(id=id_of(organization))
     paths = (options or OrganizationOptions()).fill(changed)
+    paths += (keeping or KeepingOptions()).fill(changed)
     if name is not None:
         changed.name = name
         paths.append("name")

@@ -5,6 +5,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
+from archive_gateway.domain.keeping import (
+    DEFAULT_DELETE_DELAY,
+    DEFAULT_RETENTION,
+    check_keeping,
+)
 from provider_service.domain.quota import DEFAULT_WEB_RESTORE_LIMIT_BYTES, DiskQuota
 from service_kit.errors import Conflict
 from service_kit.identity.guid import parse_guid
@@ -85,6 +90,9 @@ class Settings:
     disk_quota: DiskQuota | None = None
     web_restore_user_limit_bytes: int = DEFAULT_WEB_RESTORE_LIMIT_BYTES
     web_restore_admin_limit_bytes: int = DEFAULT_WEB_RESTORE_LIMIT_BYTES
+    delete_delay: timedelta = DEFAULT_DELETE_DELAY
+    retention: timedelta = DEFAULT_RETENTION
+    append_only: bool = False
 
     def __post_init__(self) -> None:
         """Bound every field, and ask of a hosted organization all that it needs."""
@@ -95,6 +103,7 @@ class Settings:
         for who in ("user", "admin"):
             field = f"web_restore_{who}_limit_bytes"
             checks.between(field, getattr(self, field), 0)
+        check_keeping(checks, self.delete_delay, self.retention)
         if self.hosted:
             self._check_hosted(checks)
         with checks.collecting():
@@ -221,14 +230,32 @@ class Organization:
             )
 
 
+def why_read_only(state: State, suspend_reason: str, attachment: Attachment, hosted: bool) -> str:
+    """Why nothing may be written to an organization's archives; empty where it may."""
+    if state is State.DEACTIVATED:
+        return "deactivated"
+    if state is State.SUSPENDED:
+        return f"suspended: {suspend_reason}"
+    if attachment is Attachment.REWOUND:
+        return "this server's ledger went back in time (rewound)"
+    return "" if hosted else "not hosted"
+
+
 def problems(
-    organization: Organization, key_expire_time: datetime | None, now: datetime
+    organization: Organization,
+    key_expire_time: datetime | None,
+    stored_bytes: int,
+    now: datetime,
 ) -> list[Problem]:
     """What an operator should look at.
 
     The same rules in SQL select the rows of a list: `store.organizations.has_problem`.
     """
+    quota = organization.settings.disk_quota
     found = {
+        Problem.OVER_QUOTA: quota is not None
+        and quota.limit_bytes is not None
+        and stored_bytes > quota.limit_bytes,
         Problem.OVER_SEATS: organization.seats_in_use > (organization.settings.maximum_seats or 0),
         Problem.NOT_HEARD_OF: organization.attachment is not Attachment.DETACHED
         and organization.last_contact_time is not None

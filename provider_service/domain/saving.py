@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from archive_gateway.domain.usage import NOTHING, ArchiveUsage
 from provider_service.domain.organization import Organization, Settings
 from provider_service.domain.registration_key import RegistrationKey
 from service_kit.errors import FieldViolation, InvalidArgument
+from service_kit.sizes import format_size
 from service_kit.validation import Checks
 
 
@@ -41,10 +43,11 @@ class Edit:
 
 @dataclass(frozen=True)
 class Shown:
-    """An organization, and the record of its registration key if one is in force."""
+    """An organization, the record of its key if one is in force, and what its archive holds."""
 
     organization: Organization
     key: RegistrationKey | None
+    usage: ArchiveUsage = NOTHING
 
 
 @dataclass(frozen=True)
@@ -77,14 +80,20 @@ def own_guid() -> InvalidArgument:
     )
 
 
-def warnings(organization: Organization, all_seats: int, license_seats: int) -> tuple[str, ...]:
+def warnings(shown: Shown, all_seats: int, license_seats: int) -> tuple[str, ...]:
     """What the operator should know; `all_seats` adds up the maximum seats of all organizations."""
     found = []
-    most = organization.settings.maximum_seats
+    organization, stored = shown.organization, shown.usage.stored_bytes
+    most, quota = organization.settings.maximum_seats, organization.settings.disk_quota
     if most is not None and organization.seats_in_use > most:
         found.append(
             f"{organization.seats_in_use} of {most} seats are in use: "
             "those stay, and new ones are refused."
+        )
+    if quota is not None and quota.limit_bytes is not None and stored > quota.limit_bytes:
+        found.append(
+            f"{format_size(stored)} of {format_size(quota.limit_bytes)} are stored: "
+            "those stay, and new backups are refused."
         )
     if organization.settings.hosted and all_seats > license_seats:
         found.append(

@@ -7,6 +7,7 @@ from provider_service.domain import attachment
 from provider_service.domain.organization import Attachment, Organization, State
 from provider_service.domain.saving import Ended, Saved
 from provider_service.operations import registration_keys as keys
+from provider_service.operations.showing import shown
 from provider_service.store import organizations, registration_keys, seats
 from service_kit.database.engine import Transaction
 from service_kit.errors import OffsiteError
@@ -47,7 +48,7 @@ def deactivate(tx: Transaction, organization_id: str, now: datetime) -> Ended:
     """
     before = organizations.lock(tx, organization_id)
     if before.state is State.DEACTIVATED:
-        return Ended(keys.with_key(tx, before), 0)
+        return Ended(shown(tx, before), 0)
     return _end(tx, before, before.deactivated(), "organization.deactivated", now)
 
 
@@ -64,7 +65,7 @@ def reactivate(
     """
     before = organizations.lock(tx, organization_id)
     if before.state is not State.DEACTIVATED:
-        return Saved(keys.with_key(tx, before))
+        return Saved(shown(tx, before))
     organization = before.reactivated()
     organizations.refuse_taken(tx, organization)
     organizations.save(tx, organization)
@@ -72,13 +73,13 @@ def reactivate(
     key = ""
     if organization.settings.hosted:
         key = keys.issue(tx, identity, organization_id, lifetime, now)
-    return Saved(keys.with_key(tx, organization), key)
+    return Saved(shown(tx, organization), key)
 
 
 def _detach(tx: Transaction, before: Organization, now: datetime) -> Ended:
     # Seats can outlive an attachment: after change-guid they wait for the new server.
     if before.attachment is Attachment.DETACHED and before.seats_in_use == 0:
-        return Ended(keys.with_key(tx, before), 0)
+        return Ended(shown(tx, before), 0)
     return _end(tx, before, before.detached(), "organization.detached", now)
 
 
@@ -101,4 +102,4 @@ def _end(
         seat_delta=-released,
         now=now,
     )
-    return Ended(keys.with_key(tx, after), released)
+    return Ended(shown(tx, after), released)

@@ -13,7 +13,8 @@ from provider_service.domain.saving import (
     warnings,
 )
 from provider_service.operations import registration_keys
-from provider_service.operations.registration_keys import refuse_own_guid, remember_former, with_key
+from provider_service.operations.registration_keys import refuse_own_guid, remember_former
+from provider_service.operations.showing import shown, shown_all
 from provider_service.store import organizations as store
 from provider_service.store import registration_keys as key_store
 from provider_service.store import terms as terms_store
@@ -52,7 +53,7 @@ def create(tx: Transaction, identity: Identity, draft: Draft, now: datetime) -> 
     key = ""
     if draft.settings.hosted:
         key = registration_keys.issue(tx, identity, draft.id, draft.key_lifetime, now)
-    return Saved(with_key(tx, organization), key, _warnings(tx, organization))
+    return _saved(tx, organization, key)
 
 
 def get(tx: Transaction, organization_id: str) -> Shown:
@@ -61,7 +62,7 @@ def get(tx: Transaction, organization_id: str) -> Shown:
     Raises:
         NotFound: there is none.
     """
-    return with_key(tx, store.get(tx, organization_id))
+    return shown(tx, store.get(tx, organization_id))
 
 
 def list_page(
@@ -81,9 +82,7 @@ def list_page(
         problems_at=now if problems else None,
         deactivated=deactivated,
     )
-    keys = key_store.in_force(tx, [each.id for each in found.items])
-    shown = [Shown(each, keys.get(each.id)) for each in found.items]
-    return Page(shown, found.next_page_token)
+    return Page(shown_all(tx, found.items), found.next_page_token)
 
 
 def update(tx: Transaction, identity: Identity, edit: Edit, now: datetime) -> Saved:
@@ -115,7 +114,7 @@ def update(tx: Transaction, identity: Identity, edit: Edit, now: datetime) -> Sa
         key_store.end(tx, after.id)
     elif other_server or not before.settings.hosted:
         key = registration_keys.issue(tx, identity, after.id, edit.key_lifetime, now)
-    return Saved(with_key(tx, after), key, _warnings(tx, after))
+    return _saved(tx, after, key)
 
 
 def suspend(tx: Transaction, organization_id: str, reason: str, now: datetime) -> Shown:
@@ -130,7 +129,7 @@ def suspend(tx: Transaction, organization_id: str, reason: str, now: datetime) -
     audit.record(
         tx, "organization.suspended", organization_id=organization_id, detail=reason, now=now
     )
-    return with_key(tx, organization)
+    return shown(tx, organization)
 
 
 def resume(tx: Transaction, organization_id: str, now: datetime) -> Shown:
@@ -145,7 +144,7 @@ def resume(tx: Transaction, organization_id: str, now: datetime) -> Shown:
     if before.state is State.SUSPENDED:
         store.save(tx, organization)
         audit.record(tx, "organization.resumed", organization_id=organization_id, now=now)
-    return with_key(tx, organization)
+    return shown(tx, organization)
 
 
 def license_use(tx: Transaction, page: PageRequest) -> Page[tuple[str, str, int]]:
@@ -161,7 +160,7 @@ def _repeated(tx: Transaction, existing: Organization, draft: Draft) -> Saved:
             f"Organization {existing.id} exists with other content: {existing.settings.name}.",
             "Use a new UUID for a new organization, or update this one.",
         )
-    return Saved(with_key(tx, existing), "", _warnings(tx, existing))
+    return _saved(tx, existing, "")
 
 
 def _check_etag(organization: Organization, etag: str) -> None:
@@ -187,5 +186,7 @@ def _accepted(tx: Transaction, now: datetime) -> Terms:
     return Terms(terms_store.present(tx).version, now)
 
 
-def _warnings(tx: Transaction, organization: Organization) -> tuple[str, ...]:
-    return warnings(organization, store.total_seats(tx), master_license.get(tx).seats)
+def _saved(tx: Transaction, organization: Organization, key: str) -> Saved:
+    found = shown(tx, organization)
+    told = warnings(found, store.total_seats(tx), master_license.get(tx).seats)
+    return Saved(found, key, told)

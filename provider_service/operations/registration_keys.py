@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from provider_service.domain.organization import Organization, State
 from provider_service.domain.registration_key import KeyState, RegistrationKey
-from provider_service.domain.saving import Ended, Saved, Shown, own_guid
+from provider_service.domain.saving import Ended, Saved, own_guid
+from provider_service.operations.showing import shown
 from provider_service.store import organizations, registration_keys
 from service_kit.database.engine import Transaction
 from service_kit.errors import Conflict
@@ -65,7 +66,7 @@ def rotate(
     organization = organizations.lock(tx, organization_id)
     _check_may_have_key(organization)
     key = issue(tx, identity, organization_id, lifetime, now)
-    return Saved(with_key(tx, organization), key)
+    return Saved(shown(tx, organization), key)
 
 
 def change_customer_guid(
@@ -103,7 +104,7 @@ def change_customer_guid(
         now=now,
     )
     key = issue(tx, identity, organization_id, lifetime, now)
-    return Ended(with_key(tx, after), after.seats_in_use, key)
+    return Ended(shown(tx, after), after.seats_in_use, key)
 
 
 def remember_former(tx: Transaction, before: Organization) -> None:
@@ -116,12 +117,6 @@ def refuse_own_guid(identity: Identity, guid: str) -> None:
     """Raise InvalidArgument for the provider's own GUID."""
     if guid == identity.guid:
         raise own_guid()
-
-
-def with_key(tx: Transaction, organization: Organization) -> Shown:
-    """An organization with the record of its key in force."""
-    keys = registration_keys.in_force(tx, [organization.id])
-    return Shown(organization, keys.get(organization.id))
 
 
 def _check_may_have_key(organization: Organization) -> None:

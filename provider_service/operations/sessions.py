@@ -7,7 +7,7 @@ from provider_service.domain import attachment
 from provider_service.domain.attachment import Opening, Session, SessionKind
 from provider_service.domain.organization import Attachment, Organization
 from provider_service.domain.saving import Shown
-from provider_service.operations import registration_keys as keys
+from provider_service.operations.showing import shown
 from provider_service.store import organizations, registration_keys
 from service_kit.database.engine import Transaction
 from service_kit.errors import Conflict, OffsiteError
@@ -114,7 +114,7 @@ def confirm_rewound(tx: Transaction, organization_id: str, now: datetime) -> Sho
         )
         organizations.save(tx, organization)
         audit.record(tx, "organization.rewound_confirmed", organization_id=organization_id, now=now)
-    return keys.with_key(tx, organization)
+    return shown(tx, organization)
 
 
 def _attached(organization: Organization | None) -> Organization | None:

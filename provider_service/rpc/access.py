@@ -27,6 +27,9 @@ PROVIDER_ACCESS: AccessTable = {
         GetEntitlement=PEER,
     ),
     **methods(
+        "offsite.provider.v1.HostedArchiveService", GetHostedUsage=PEER, CreateHostedGrant=PEER
+    ),
+    **methods(
         "offsite.provider.v1.SeatService",
         OpenSession=PEER,
         AcquireSeat=PEER,

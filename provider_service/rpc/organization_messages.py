@@ -2,18 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from offsite.common.v1.disk_quota_pb2 import DiskQuota as DiskQuotaMessage
 from offsite.provider.v1 import organization_service_pb2 as pb
 
+from archive_gateway.domain.keeping import (
+    DEFAULT_DELETE_DELAY,
+    DEFAULT_RETENTION,
+    whole_seconds,
+)
+from archive_gateway.domain.warnings import UsageWarning, Use, warnings
+from archive_gateway.rpc import messages
+from archive_gateway.rpc.quotas import quota_bytes
 from provider_service.domain.organization import Contact, Organization, Settings, problems
 from provider_service.domain.quota import DEFAULT_WEB_RESTORE_LIMIT_BYTES, DiskQuota
 from provider_service.domain.registration_key import lifetime
 from provider_service.domain.saving import Draft, Edit, Shown
-from service_kit.conversions import optional_timestamp, to_timestamp
+from service_kit.conversions import optional_timestamp, to_timedelta, to_timestamp
 from service_kit.errors import FieldViolation, InvalidArgument
 from service_kit.validation import Checks, resource_id
 
@@ -47,7 +55,7 @@ def to_settings(message: pb.Organization) -> Settings:
     values: dict[str, Any] = {}
     for name, read in READERS.items():
         with checks.collecting():
-            values[name] = read(message)
+            values[_setting(name)] = read(message)
     with checks.collecting():
         settings = Settings(**values)
     checks.done()
@@ -94,19 +102,17 @@ def to_message(shown: Shown, now: datetime) -> pb.Organization:
         create_time=to_timestamp(organization.create_time),
         etag=organization.etag,
         rewound_confirmed=organization.rewound_confirmed,
+        archive_usage=messages.archive_usage(shown.usage),
+        warnings=[messages.warning(each) for each in _warnings(shown)],
     )
-    for problem in problems(organization, expire_time, now):
+    for problem in problems(organization, expire_time, shown.usage.stored_bytes, now):
         message.problems.append(pb.Problem.Value(f"PROBLEM_{problem.name}"))
     return message
 
 
 def quota_message(quota: DiskQuota | None) -> DiskQuotaMessage | None:
     """A quota for the wire; None leaves the field unset."""
-    if quota is None:
-        return None
-    if quota.limit_bytes is None:
-        return DiskQuotaMessage(unlimited=DiskQuotaMessage.Unlimited())
-    return DiskQuotaMessage(bytes=quota.limit_bytes)
+    return None if quota is None else messages.disk_quota(quota.limit_bytes)
 
 
 def state_value(organization: Organization) -> pb.OrganizationState.ValueType:
@@ -129,7 +135,22 @@ def _settings_fields(settings: Settings) -> dict[str, Any]:
         "disk_quota": quota_message(settings.disk_quota),
         "web_restore_user_limit_bytes": settings.web_restore_user_limit_bytes,
         "web_restore_admin_limit_bytes": settings.web_restore_admin_limit_bytes,
+        "delete_delay_seconds": whole_seconds(settings.delete_delay),
+        "retention_seconds": whole_seconds(settings.retention),
+        "append_only": settings.append_only,
     }
+
+
+def _warnings(shown: Shown) -> tuple[UsageWarning, ...]:
+    settings = shown.organization.settings
+    quota = settings.disk_quota
+    use = Use(
+        stored_bytes=shown.usage.stored_bytes,
+        quota_bytes=quota.limit_bytes if quota else None,
+        seats_in_use=shown.organization.seats_in_use,
+        maximum_seats=settings.maximum_seats,
+    )
+    return warnings(use)
 
 
 def _accept_time(organization: Organization) -> Any:
@@ -146,13 +167,18 @@ def _change(message: pb.Organization, mask: FieldMask) -> Callable[[Settings], S
         raise InvalidArgument([FieldViolation("update_mask", f"{what}may have {listed}")])
 
     def change(before: Settings) -> Settings:
-        values = {path: READERS[path](message) for path in paths if path in READERS}
+        values = {_setting(path): READERS[path](message) for path in paths if path in READERS}
         contact = values.get("contact", before.contact)
         parts = {name: getattr(message.contact, name) for name in CONTACT_FIELDS}
         masked = {name: parts[name] for name in CONTACT_FIELDS if f"contact.{name}" in paths}
         return replace(before, **{**values, "contact": replace(contact, **masked)})
 
     return change
+
+
+def _setting(path: str) -> str:
+    """The setting that a field is of: a duration's field says in seconds."""
+    return path.removesuffix("_seconds")
 
 
 def _contact(message: pb.Organization) -> Contact:
@@ -162,14 +188,7 @@ def _contact(message: pb.Organization) -> Contact:
 def _quota(message: pb.Organization) -> DiskQuota | None:
     if not message.HasField("disk_quota"):
         return None
-    match message.disk_quota.WhichOneof("limit"):
-        case "bytes":
-            return DiskQuota(message.disk_quota.bytes)
-        case "unlimited":
-            return DiskQuota(None)
-    raise InvalidArgument(
-        [FieldViolation("organization.disk_quota", "must be a number of bytes or unlimited")]
-    )
+    return DiskQuota(quota_bytes("organization.disk_quota", message.disk_quota))
 
 
 def _web_restore_limit(who: str) -> Reader:
@@ -178,6 +197,14 @@ def _web_restore_limit(who: str) -> Reader:
     def read(message: pb.Organization) -> int:
         is_set = message.HasField(field)  # type: ignore[arg-type]
         return int(getattr(message, field)) if is_set else DEFAULT_WEB_RESTORE_LIMIT_BYTES
+
+    return read
+
+
+def _duration(field: str, default: timedelta) -> Reader:
+    def read(message: pb.Organization) -> timedelta:
+        is_set = message.HasField(field)  # type: ignore[arg-type]
+        return to_timedelta(getattr(message, field)) if is_set else default
 
     return read
 
@@ -194,4 +221,7 @@ READERS: Mapping[str, Reader] = {
     "disk_quota": _quota,
     "web_restore_user_limit_bytes": _web_restore_limit("user"),
     "web_restore_admin_limit_bytes": _web_restore_limit("admin"),
+    "delete_delay_seconds": _duration("delete_delay_seconds", DEFAULT_DELETE_DELAY),
+    "retention_seconds": _duration("retention_seconds", DEFAULT_RETENTION),
+    "append_only": lambda message: message.append_only,
 }

@@ -3,9 +3,11 @@
 from offsite.provider.v1 import seat_service_pb2 as pb
 from offsite.provider.v1.seat_service_pb2_grpc import SeatServiceServicer
 
+from archive_gateway.credentials import archive_url, storage_credential
+from archive_gateway.domain.names import ArchiveId
 from provider_service.domain.attachment import Session
 from provider_service.domain.seat import SeatRequest
-from provider_service.operations import credentials, reconciliation, resync, seats, sessions
+from provider_service.operations import reconciliation, resync, seats, sessions
 from provider_service.operations.seats import Served
 from provider_service.rpc.seat_messages import (
     to_acquire,
@@ -48,14 +50,12 @@ class SeatServicer(SeatServiceServicer):
         self, request: pb.AcquireSeatRequest, context: Context
     ) -> pb.AcquireSeatResponse:
         served = await self.batcher.submit(to_acquire(request, current_peer()))
-        device = (served.organization_id, served.seat.device_guid)
+        archive = ArchiveId(served.organization_id, served.seat.device_guid)
         return pb.AcquireSeatResponse(
             seat=to_message(served.seat),
             position=served.position,
-            storage_credential=credentials.storage_credential(
-                self.identity, *device, served.seat.generation
-            ),
-            archive_url=credentials.archive_url(self.advertised.https, *device),
+            storage_credential=storage_credential(self.identity, archive, served.seat.generation),
+            archive_url=archive_url(self.advertised.https, archive),
         )
 
     async def ReleaseSeat(

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -19,6 +19,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from archive_gateway.domain.keeping import whole_seconds
+from archive_gateway.store.tables import accounts
 from provider_service.domain.organization import (
     NOT_HEARD_OF_AFTER,
     Attachment,
@@ -216,7 +218,16 @@ def has_problem(now: datetime) -> ColumnElement[bool]:
         )
         .exists()
     )
+    over_quota = (
+        select(accounts.c.account_id)
+        .where(
+            accounts.c.account_id == table.c.id,
+            accounts.c.stored_bytes > table.c.disk_quota_bytes,
+        )
+        .exists()
+    )
     return or_(
+        over_quota,
         table.c.seats_in_use > func.coalesce(table.c.maximum_seats, 0),
         table.c.attachment.in_([Attachment.CONFLICT, Attachment.REWOUND]),
         and_(
@@ -303,6 +314,9 @@ def _to_row(organization: Organization) -> dict[str, object]:
         "disk_quota_unlimited": quota is not None and quota.limit_bytes is None,
         "web_restore_user_limit_bytes": settings.web_restore_user_limit_bytes,
         "web_restore_admin_limit_bytes": settings.web_restore_admin_limit_bytes,
+        "delete_delay_seconds": whole_seconds(settings.delete_delay),
+        "retention_seconds": whole_seconds(settings.retention),
+        "append_only": settings.append_only,
         "terms_version": terms.version if terms else "",
         "terms_accept_time": terms.accept_time if terms else None,
     }
@@ -322,6 +336,9 @@ def _from_row(row: Row[Any]) -> Organization:
         disk_quota=quota,
         web_restore_user_limit_bytes=values["web_restore_user_limit_bytes"],
         web_restore_admin_limit_bytes=values["web_restore_admin_limit_bytes"],
+        delete_delay=timedelta(seconds=values["delete_delay_seconds"]),
+        retention=timedelta(seconds=values["retention_seconds"]),
+        append_only=values["append_only"],
     )
     terms = None
     if values["terms_accept_time"] is not None:

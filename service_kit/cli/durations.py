@@ -24,3 +24,11 @@ def parse_duration(option: str, text: str) -> timedelta:
     if length > LONGEST:
         raise InvalidArgument([FieldViolation(option, f"must be at most {LONGEST.days}d")])
     return length
+
+
+def format_duration(seconds: int) -> str:
+    """A duration as it could be typed, in the largest unit that it has a whole number of."""
+    for letter, unit in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % unit == 0:
+            return f"{seconds // unit}{letter}"
+    return f"{seconds}s"

@@ -8,7 +8,7 @@ from offsite.common.v1 import server_service_pb2 as pb
 from offsite.common.v1.server_service_pb2_grpc import ServerServiceStub
 
 from service_kit.cli import output
-from service_kit.cli.connection import open_call, stub
+from service_kit.cli.connection import LOOPBACK, open_call, stub
 from service_kit.cli.options import invocation
 from service_kit.cli.parameters import Flag
 
@@ -18,6 +18,15 @@ def get_identity() -> pb.GetServerIdentityResponse:
     method = stub(ServerServiceStub).GetServerIdentity
     response: pb.GetServerIdentityResponse = open_call(method, pb.GetServerIdentityRequest())
     return response
+
+
+def warn_of_loopback(identity: pb.GetServerIdentityResponse, who: str) -> None:
+    """Warn that no customer, or other computer, can reach the addresses that are handed over."""
+    if all(each.rpartition(":")[0] in LOOPBACK for each in identity.grpc_addresses):
+        output.warn(
+            f"only a loopback address is advertised, which no {who} can reach: "
+            "serve with --advertise-grpc HOST:PORT."
+        )
 
 
 def identity(

@@ -12,7 +12,19 @@ from service_kit.settings import default_data
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Options:
+class PrintOptions:
+    """How to print."""
+
+    json: Flag = False
+    """Print the answer as JSON, with the fields' names of the protocol, and nothing else."""
+
+    quiet: Flag = False
+    """Print the one thing that a script needs: an id, a GUID or a key."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Options(PrintOptions):
     """How to reach the server, and how to print."""
 
     data: Path | None = None
@@ -27,16 +39,10 @@ class Options:
     token_file: Path | None = None
     """A file with a token; operator.token in the data folder."""
 
-    json: Flag = False
-    """Print the answer as JSON, with the fields' names of the protocol, and nothing else."""
-
-    quiet: Flag = False
-    """Print the one thing that a script needs: an id, a GUID or a key."""
-
 
 @dataclass(frozen=True)
 class Program:
-    """Which of the two commands this is."""
+    """Which of the two servers' commands this is."""
 
     name: str
     prefix: str
@@ -74,11 +80,23 @@ class Invocation:
 
 
 _invocation: contextvars.ContextVar[Invocation] = contextvars.ContextVar("invocation")
+_printing: contextvars.ContextVar[PrintOptions] = contextvars.ContextVar("printing")
 
 
 def begin(invocation: Invocation) -> None:
     """Note which command is being run."""
     _invocation.set(invocation)
+    print_as(invocation.options)
+
+
+def print_as(options: PrintOptions) -> None:
+    """Note how the command being run prints."""
+    _printing.set(options)
+
+
+def printing() -> PrintOptions:
+    """How the command being run prints."""
+    return _printing.get()
 
 
 def invocation() -> Invocation:

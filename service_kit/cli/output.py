@@ -1,5 +1,6 @@
 """What a command prints: for people, for programs (`--json`), or the one thing (`--quiet`)."""
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -8,24 +9,32 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from service_kit.cli.options import invocation
+from service_kit.cli.options import printing
 
 
 def show(response: Message, people: Callable[[], None], quiet: str | None = None) -> None:
     """Print a response as was asked for."""
-    options = invocation().options
-    if options.json:
-        line(
-            MessageToJson(
-                response,
-                preserving_proto_field_name=True,
-                always_print_fields_with_no_presence=True,
-            )
-        )
-    elif options.quiet and quiet is not None:
+    _show(lambda: _json_of(response), people, quiet)
+
+
+def show_document(document: Any, people: Callable[[], None], quiet: str | None = None) -> None:
+    """As `show`, for what is no message: it must be made of what JSON knows."""
+    _show(lambda: json.dumps(document, indent=2, ensure_ascii=False), people, quiet)
+
+
+def _show(programs: Callable[[], str], people: Callable[[], None], quiet: str | None) -> None:
+    if printing().json:
+        line(programs())
+    elif printing().quiet and quiet is not None:
         line(quiet)
     else:
         people()
+
+
+def _json_of(response: Message) -> str:
+    return MessageToJson(
+        response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
 
 
 def line(text: str = "") -> None:

@@ -13,7 +13,10 @@ from service_kit.cli.options import Invocation, Options, Program, begin
 from service_kit.errors import InvalidArgument, OffsiteError, Unavailable
 from service_kit.version import VERSION
 
-DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
+DONE, REFUSED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+Tokens = Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]
+"""What an app's meta leaves to its commands."""
 
 
 def make_app(program: Program, help: str) -> App:
@@ -21,25 +24,34 @@ def make_app(program: Program, help: str) -> App:
 
     The options of every command, and those of `serve`, are environment variables too.
     """
-    app = App(name=program.name, help=help, version=VERSION, result_action="return_value")
-    app.register_install_completion_command()
-    app.meta.group_parameters = Group("Options of every command")
-    app.meta.config = (environment(program),)
+    app = new_app(program.name, program.prefix, help)
 
     @app.meta.default
-    def run(
-        *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-        options: Options | None = None,
-    ) -> None:
+    def run(*tokens: Tokens, options: Options | None = None) -> int | None:
         begin(Invocation(program, options or Options()))
-        app(tokens, exit_on_error=False, print_error=False)
+        return dispatch(app, tokens)
 
     return app
 
 
-def environment(program: Program) -> Env:
+def new_app(name: str, prefix: str, help: str) -> App:
+    """An app whose `meta` still needs its default: a function of the options of every command."""
+    app = App(name=name, help=help, version=VERSION, result_action="return_value")
+    app.register_install_completion_command()
+    app.meta.group_parameters = Group("Options of every command")
+    app.meta.config = (environment(prefix),)
+    return app
+
+
+def dispatch(app: App, tokens: Sequence[str]) -> int | None:
+    """Run the command that tokens name; a command may answer an exit status."""
+    answer: int | None = app(tokens, exit_on_error=False, print_error=False)
+    return answer
+
+
+def environment(prefix: str) -> Env:
     """Takes options from environment variables."""
-    return Env(program.prefix, command=False)
+    return Env(prefix, command=False)
 
 
 def main(app: App) -> None:
@@ -50,7 +62,7 @@ def main(app: App) -> None:
 def status_of(app: App, tokens: Sequence[str]) -> int:
     """Run a command; answers the exit status."""
     try:
-        app.meta(_with_ca_flag(tokens), exit_on_error=False, print_error=False)
+        answer = app.meta(_with_ca_flag(tokens), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         output.fail(str(error).strip(), f"See {app.name[0]} --help.")
         return USAGE
@@ -66,8 +78,8 @@ def status_of(app: App, tokens: Sequence[str]) -> int:
         )
         return REFUSED
     except KeyboardInterrupt:
-        return 130
-    return DONE
+        return INTERRUPTED
+    return answer if isinstance(answer, int) else DONE
 
 
 def _with_ca_flag(tokens: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from service_kit.cli.options import invocation
+from service_kit.cli.parameters import Flag
 from service_kit.settings import ServerSettings
 
 Repeated = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
@@ -44,7 +45,16 @@ class ServeOptions(LedgerOptions):
     """HOST:PORT to listen at for gRPC; 127.0.0.1 and the program's port if left out."""
 
     https: str | None = None
-    """HOST:PORT to listen at for HTTPS (health and metrics); 127.0.0.1 if left out."""
+    """HOST:PORT to listen at for HTTPS (archives, health, metrics); 127.0.0.1 if left out."""
+
+    archive: str | None = None
+    """Where backups rest: a folder, or s3://BUCKET/PREFIX with AWS_* in the environment."""
+
+    archive_reserve: str | None = None
+    """Disk space that new data never takes, like 10GB; 5 % and at least 1 GiB if left out."""
+
+    adopt_archive: Flag = False
+    """Once, after a loss: take the archive though the ledger tells of another; then rebuild."""
 
     advertise_grpc: Repeated = ()
     """HOST:PORT that the other side dials; repeatable. It stands in the certificate."""

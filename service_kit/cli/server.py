@@ -26,7 +26,7 @@ def register(app: App, program: Program, serve: Callable[..., None]) -> None:
     """Add the commands of a program's server; their options are environment variables too."""
     for command in (serve, migrate, backup, restore):
         app.command(
-            App(default_command=command, name=command.__name__, config=environment(program))
+            App(default_command=command, name=command.__name__, config=environment(program.prefix))
         )
     app.command(health)
 

@@ -45,6 +45,9 @@ class Database:
             Conflict: DATA_IN_USE, another process has this SQLite file.
         """
         self.url = _parsed(url)
+        # Another object after each transaction of this process that may have changed something:
+        # who remembers what he read also remembers this, and sees whether it still holds.
+        self.version = object()
         self._lock: int | None = None
         if self.url.drivername == "sqlite":
             self._open_sqlite(Path(str(self.url.database)), read_only)
@@ -145,16 +148,22 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(threads, context.run, work)
 
     def _write(self, operation: Callable[[Transaction], T], *, keep: bool = True) -> T:
-        with as_unavailable():
-            for attempt in range(1, _ATTEMPTS):
-                try:
-                    return _transact(self._writer, operation, keep=keep)
-                except DBAPIError as error:
-                    if not postgresql.overtaken(error):
-                        raise
-                # The other transaction needs a moment; not the same one for all that wait.
-                time.sleep(random.uniform(0, 0.01 * attempt))  # noqa: S311
-            return _transact(self._writer, operation, keep=keep)
+        try:
+            with as_unavailable():
+                return self._attempt(operation, keep=keep)
+        finally:
+            self.version = object()
+
+    def _attempt(self, operation: Callable[[Transaction], T], *, keep: bool) -> T:
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return _transact(self._writer, operation, keep=keep)
+            except DBAPIError as error:
+                if not postgresql.overtaken(error):
+                    raise
+            # The other transaction needs a moment; not the same one for all that wait.
+            time.sleep(random.uniform(0, 0.01 * attempt))  # noqa: S311
+        return _transact(self._writer, operation, keep=keep)
 
     def _read(self, operation: Callable[[Transaction], T]) -> T:
         with as_unavailable():

@@ -17,10 +17,15 @@ _DECORATION = re.compile(r"[\s{}-]")
 _HEX = re.compile(r"[0-9a-f]{32}")
 
 
-def guid_of(public_key: EllipticCurvePublicKey) -> str:
-    """The GUID of a key, in canonical form. The key is encoded anew, so one key has one GUID."""
+def thumbprint(public_key: EllipticCurvePublicKey) -> str:
+    """SHA-256 over a key, 64 hexadecimal digits. It is encoded anew, so one key has one."""
     encoded = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    bits = int.from_bytes(hashlib.sha256(encoded).digest(), "big") >> (256 - 122)
+    return hashlib.sha256(encoded).hexdigest()
+
+
+def guid_of(public_key: EllipticCurvePublicKey) -> str:
+    """The GUID of a key, in canonical form."""
+    bits = int(thumbprint(public_key), 16) >> (256 - 122)
     high, middle, low = bits >> 74, (bits >> 62) & 0xFFF, bits & (2**62 - 1)
     return str(uuid.UUID(int=high << 80 | 8 << 76 | middle << 64 | 0b10 << 62 | low))
 

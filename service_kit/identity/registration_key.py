@@ -26,7 +26,13 @@ def display(key: str) -> str:
     return "-".join(key[start : start + 4] for start in range(0, LENGTH, 4))
 
 
-def normalize(field: str, text: str) -> str:
+def normalize(
+    field: str,
+    text: str,
+    *,
+    sender: str = "the provider",
+    reason: Reason = Reason.REGISTRATION_KEY_MALFORMED,
+) -> str:
     """The sixteen characters of a key; case, hyphens and spaces do not matter, I, L, O are 1, 1, 0.
 
     Raises:
@@ -34,9 +40,11 @@ def normalize(field: str, text: str) -> str:
     """
     key = text[:100].upper().translate(_READ_AS)
     if len(key) != LENGTH or any(each not in ALPHABET for each in key):
-        raise _malformed(field, f"must have {LENGTH} letters and digits, in groups of four")
+        description = f"must have {LENGTH} letters and digits, in groups of four"
+        raise InvalidArgument([FieldViolation(field, description)], reason)
     if _check_character(key[:-1]) != key[-1]:
-        raise _malformed(field, "has a typing error: compare it with what the provider sent")
+        description = f"has a typing error: compare it with what {sender} sent"
+        raise InvalidArgument([FieldViolation(field, description)], reason)
     return key
 
 
@@ -52,8 +60,3 @@ def _double(value: int) -> int:
     """Multiply by 2 in GF(32), with the primitive polynomial x^5 + x^2 + 1."""
     value <<= 1
     return value ^ 0b100101 if value & 32 else value
-
-
-def _malformed(field: str, description: str) -> InvalidArgument:
-    violation = FieldViolation(field, description)
-    return InvalidArgument([violation], Reason.REGISTRATION_KEY_MALFORMED)

@@ -12,6 +12,7 @@ OPEN: Roles = frozenset({Role.OPEN})
 READ: Roles = frozenset({Role.OPERATOR, Role.READ_ONLY})
 CHANGE: Roles = frozenset({Role.OPERATOR})
 PEER: Roles = frozenset({Role.PEER})
+DEVICE: Roles = frozenset({Role.DEVICE})
 
 
 def methods(service: str, **roles: Roles) -> dict[str, Roles]:

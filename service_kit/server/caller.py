@@ -12,15 +12,20 @@ class Role(StrEnum):
     OPERATOR = "operator"
     READ_ONLY = "read-only"
     PEER = "peer"
+    DEVICE = "device"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller; `guid` is a peer server's own."""
+    """An authenticated caller.
+
+    `guid` is a peer server's or a device's own; `key` is the thumbprint of a device's key.
+    """
 
     role: Role
     name: str
     guid: str | None = None
+    key: str = ""
 
 
 ANONYMOUS = Caller(Role.OPEN, "anonymous")
@@ -50,7 +55,20 @@ def current_peer() -> str:
     Raises:
         LookupError: the caller is no peer: the access table gives this method to others.
     """
-    guid = current_caller().guid
-    if guid is None:
-        raise LookupError("this method is called by a peer server only")
-    return guid
+    return _current(Role.PEER)[0]
+
+
+def current_device() -> tuple[str, str]:
+    """The GUID of the device that is calling, and the thumbprint of its key.
+
+    Raises:
+        LookupError: the caller is no device: the access table gives this method to others.
+    """
+    return _current(Role.DEVICE)
+
+
+def _current(role: Role) -> tuple[str, str]:
+    caller = current_caller()
+    if caller.role is not role or caller.guid is None:
+        raise LookupError(f"this method is called by a {role} only")
+    return caller.guid, caller.key

@@ -14,6 +14,7 @@ from service_kit.ledger import license as licenses
 from service_kit.server.access import AccessTable
 from service_kit.server.authenticator import Authenticator
 from service_kit.server.call_record import CallRecord
+from service_kit.server.caller import Role
 from service_kit.server.first_start import Ground
 from service_kit.server.grpc_server import GrpcServer, RpcService, unlisted_methods
 from service_kit.server.guards import standard_guards
@@ -30,6 +31,7 @@ __all__ = ["Loop", "RpcService", "Server", "periodic", "run_server"]
 log = structlog.get_logger()
 
 GRACE = timedelta(seconds=10)
+Opener = Callable[[], Awaitable[object]]
 Closer = Callable[[], Awaitable[object]]
 
 
@@ -44,6 +46,7 @@ class Server:
         *,
         loops: Sequence[Loop] = (),
         routes: Sequence[Routes] = (),
+        openers: Sequence[Opener] = (),
         closers: Sequence[Closer] = (),
         grace: timedelta = GRACE,
     ) -> None:
@@ -53,13 +56,17 @@ class Server:
         self.ground = ground
         self.grace = grace
         self.grpc_address = self.https_address = ""
+        self._openers = tuple(openers)
         self._closers = tuple(closers)
         self._leaf = ServingLeaf(ground.identity, advertised_hosts(ground.settings))
         self._loops = Loops([Loop("certificate", self._leaf.renew_in_time), *loops])
-        guards = standard_guards(Authenticator(ground.database, ground.guid))
+        authenticator = _authenticator(ground, access)
+        guards = standard_guards(authenticator)
         record = CallRecord(ground.metrics, ground.audit_feed)
         self._grpc = GrpcServer(services, GuardInterceptor(guards, access, record))
-        self._https = HttpsServer(ground.metrics, self._not_ready, routes)
+        self._https = HttpsServer(
+            ground.metrics, self._not_ready, authenticator.may_read, routes, grace
+        )
         self._serving = False
         self._started = AsyncExitStack()
 
@@ -69,16 +76,19 @@ class Server:
         return self.ground.guid
 
     async def start(self) -> None:
-        """Listen at both ports, then run the loops.
+        """Open what has to be open first, listen at both ports, then run the loops.
 
         Raises:
             Conflict: ADDRESS_IN_USE; nothing is left running.
+            OffsiteError: what an opener raised.
         """
         settings, advertised = self.ground.settings, self.ground.advertised
         self._started.callback(self.ground.database.dispose)
         for closer in reversed(self._closers):
             self._started.push_async_callback(closer)
         try:
+            for opener in self._openers:
+                await opener()
             self._started.push_async_callback(self._https.stop)
             self.https_address = await self._https.start(settings.https, self._leaf)
             advertised.https = settings.advertise_https or (reachable(self.https_address),)
@@ -106,6 +116,13 @@ class Server:
             log.exception("readiness.failed")
             return "the database can't be read"
         return ""
+
+
+def _authenticator(ground: Ground, access: AccessTable) -> Authenticator:
+    """It takes the tokens of devices only where a method is theirs."""
+    for_devices = any(Role.DEVICE in roles for roles in access.values())
+    device_ca = ground.identity.ca_certificate if for_devices else None
+    return Authenticator(ground.database, ground.guid, device_ca)
 
 
 def run_server(settings: ServerSettings, build: Callable[[ServerSettings], Server]) -> None:

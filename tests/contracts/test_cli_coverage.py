@@ -12,10 +12,12 @@ from cyclopts import App
 from google.protobuf.descriptor import MethodDescriptor
 
 import customer_service.cli
+import device_agent.cli
 import provider_service.cli
 
 PROVIDER, CUSTOMER = provider_service.cli.app, customer_service.cli.app
 PEER = "for the customer's server alone"
+DEVICE = "for a computer's own program alone"
 
 COMMON = {
     "GetServerIdentity": "identity",
@@ -27,6 +29,18 @@ COMMON = {
     "GetLicense": "license show",
     "UpdateLicense": "license set",
     "ListLicenseUse": "license show",
+    "GetArchive": "archive show",
+    "UndeleteArchive": "archive undelete",
+    "PurgeArchive": "archive purge",
+    "AllowPrune": "archive allow-prune",
+    "CreateGrant": "archive grant",
+    "ListGrants": "archive grants",
+    "RevokeGrant": "archive revoke-grant",
+    "ScrubArchive": "archive scrub",
+    "RebuildArchive": "archive rebuild",
+    "GetUsage": "usage show",
+    "ListUsage": "usage show",
+    "ListDeviceUsage": "usage show",
 }
 OF_PROVIDER = {
     "CreateOrganization": "org add",
@@ -59,6 +73,7 @@ OF_CUSTOMER = {
     "TakeOverStorage": "storage takeover",
     "ListUnclaimedSeats": "storage unclaimed",
     "AdoptSeats": "storage adopt",
+    "CreateStorageGrant": "archive grant",
     "CreateOrganization": "org add",
     "GetOrganization": "org show",
     "ListOrganizations": "org list",
@@ -87,8 +102,17 @@ OF_CUSTOMER = {
     "StopUsingDestination": "device stop",
     "DeauthorizeDevice": "device deauthorize",
     "ReplaceDevice": "device replace",
+    "CreateEnrollmentCode": "device enroll-code",
+    "CreateRecoveryKey": "recovery-key create",
+    "GetRecoveryKey": "recovery-key show",
 }
-WITHOUT = dict.fromkeys(
+OF_DEVICES = {
+    "EnrollDevice": "enroll",
+    "GetEnrolledDevice": "status",
+    "OpenArchive": "backup",
+    "UnenrollDevice": "unenroll",
+}
+WITHOUT = dict.fromkeys(OF_DEVICES, DEVICE) | dict.fromkeys(
     (
         "ValidateRegistrationKey",
         "Attach",
@@ -100,6 +124,8 @@ WITHOUT = dict.fromkeys(
         "ListSeats",
         "ReconcileSeats",
         "ResyncSeats",
+        "GetHostedUsage",
+        "CreateHostedGrant",
     ),
     PEER,
 )
@@ -128,11 +154,19 @@ def test_every_rpc_has_a_command(app: App, package: object, commands: dict[str, 
     names = [method.name for method in methods(package)]
     assert names
     for name in names:
-        assert (name in commands) != (package is offsite.provider.v1 and name in WITHOUT), name
+        assert (name in commands) != (package is not offsite.common.v1 and name in WITHOUT), name
     assert set(commands) <= set(names)
     for command in commands.values():
         _, _, unused = app.parse_commands(command.split())
         assert not unused, command
+
+
+def test_every_rpc_of_a_computers_program_has_a_command_there() -> None:
+    service = importlib.import_module("offsite.customer.v1.agent_service_pb2").DESCRIPTOR
+    (methods_,) = [each.methods for each in service.services_by_name.values()]
+    assert {each.name for each in methods_} == set(OF_DEVICES)
+    for command in OF_DEVICES.values():
+        assert not device_agent.cli.app.parse_commands([command])[2], command
 
 
 @pytest.mark.parametrize("app", [PROVIDER, CUSTOMER], ids=["provider", "customer"])

@@ -17,8 +17,8 @@ from service_kit.cli.names import by_name, is_id, the_one
 from service_kit.cli.options import Invocation, Options, begin, invocation
 from service_kit.cli.program import DONE, REFUSED, UNREACHABLE, USAGE, status_of
 from service_kit.cli.secret_input import read_secret
-from service_kit.cli.sizes import format_size, parse_size
 from service_kit.errors import Conflict, InvalidArgument, NotFound
+from service_kit.sizes import format_size, parse_size
 
 PROVIDER, CUSTOMER = provider_service.cli.app, customer_service.cli.app
 NOBODY = "127.0.0.1:1"

@@ -160,7 +160,7 @@ def test_only_a_row_that_is_as_it_was_compared_is_sent_again(customer: Customer)
     device = customer.device()
     compared = customer.hold(device, offsite)
     customer.run(devices.stop_using, device, offsite, now())
-    customer.run(lambda tx: reconcile._ask_again(tx, [compared], now()))
+    customer.run(lambda tx: reconcile.ask_again(tx, [compared], now()))
     seat = customer.seat(device, offsite)
     assert (seat.state, seat.generation) == (SeatState.RELEASING, 2)
 

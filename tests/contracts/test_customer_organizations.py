@@ -1,5 +1,8 @@
 """The customer's own tree."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from customer_service.domain.organization import Organization
@@ -57,16 +60,18 @@ def test_names_are_unique_in_any_case_and_composition(customer: Customer) -> Non
 
 def test_an_update_renames_and_moves(customer: Customer) -> None:
     sales, north = customer.organization("Sales"), customer.organization("North")
-    view = customer.run(organizations.update, north, "Far North", sales, "", now())
+    view = customer.run(
+        organizations.update, north, {"name": "Far North", "parent_id": sales}, "", now()
+    )
     assert (view.organization.name, view.organization.parent_id) == ("Far North", sales)
 
 
 def test_an_etag_guards_against_overwriting(customer: Customer) -> None:
     sales = customer.organization("Sales")
     etag = str(customer.read(organizations.get, sales).organization.version)
-    customer.run(organizations.update, sales, "Sales 2", None, etag, now())
+    customer.run(organizations.update, sales, {"name": "Sales 2"}, etag, now())
     with pytest.raises(Stale):
-        customer.run(organizations.update, sales, "Sales 3", None, etag, now())
+        customer.run(organizations.update, sales, {"name": "Sales 3"}, etag, now())
 
 
 def test_nothing_moves_below_itself_and_the_root_stays(customer: Customer) -> None:
@@ -74,9 +79,9 @@ def test_nothing_moves_below_itself_and_the_root_stays(customer: Customer) -> No
     north = customer.organization("North", sales)
     for moved, parent in ((sales, north), (sales, sales), (customer.root, sales)):
         with pytest.raises(Conflict):
-            customer.run(organizations.update, moved, None, parent, "", now())
+            customer.run(organizations.update, moved, {"parent_id": parent}, "", now())
     with pytest.raises(NotFound):
-        customer.run(organizations.update, sales, None, new_id(), "", now())
+        customer.run(organizations.update, sales, {"parent_id": new_id()}, "", now())
 
 
 def test_deactivating_takes_along_all_below_and_counts_each_once(customer: Customer) -> None:
@@ -128,10 +133,12 @@ def test_a_deactivated_organization_takes_in_nobody(customer: Customer) -> None:
     with pytest.raises(Conflict):
         customer.organization("New", sales)
     with pytest.raises(Conflict):
-        customer.run(organizations.update, other, None, below, "", now())
+        customer.run(organizations.update, other, {"parent_id": below}, "", now())
     with pytest.raises(Conflict):
-        customer.run(users.update, user, None, sales, "", now())
-    customer.run(organizations.update, below, "Still below", sales, "", now())
+        customer.run(users.update, user, {"organization_id": sales}, "", now())
+    customer.run(
+        organizations.update, below, {"name": "Still below", "parent_id": sales}, "", now()
+    )
 
 
 def test_a_list_pages_and_a_view_counts(customer: Customer) -> None:
@@ -153,3 +160,51 @@ def test_a_list_pages_and_a_view_counts(customer: Customer) -> None:
     assert (view.active_users, view.seats_in_use) == (1, 2)
     use = customer.read(organizations.license_use, PageRequest())
     assert set(use.items) == {(customer.root, "Acme", 0), (sales, "Sales", 2)}
+
+
+def test_a_quota_is_set_and_taken_away(customer: Customer) -> None:
+    wanted = Organization(new_id(), "Sales", customer.root, now(), disk_quota_bytes=5)
+    customer.run(organizations.create, wanted, now())
+    assert customer.run(organizations.create, wanted, now()).organization == wanted
+    with pytest.raises(AlreadyExists):
+        customer.run(organizations.create, replace(wanted, disk_quota_bytes=6), now())
+    for quota in (0, 10**18, None):
+        customer.run(organizations.update, wanted.id, {"disk_quota_bytes": quota}, "", now())
+        found = customer.read(organizations.get, wanted.id).organization
+        assert found.disk_quota_bytes == quota
+    with pytest.raises(InvalidArgument) as refused:
+        customer.run(organizations.update, wanted.id, {"disk_quota_bytes": -1}, "", now())
+    assert [each.field for each in refused.value.violations] == ["organization.disk_quota.bytes"]
+
+
+def test_the_root_alone_says_how_long_archives_are_kept(customer: Customer) -> None:
+    root = customer.read(organizations.get, customer.root).organization
+    assert (root.present_delete_delay.days, root.present_retention.days) == (30, 90)
+    changes = {"delete_delay": timedelta(0), "retention": timedelta(days=1), "append_only": True}
+    customer.run(organizations.update, customer.root, changes, "", now())
+    root = customer.read(organizations.get, customer.root).organization
+    assert (root.present_delete_delay, root.present_retention) == (timedelta(0), timedelta(days=1))
+    assert root.append_only
+    with pytest.raises(InvalidArgument) as refused:
+        customer.run(organizations.update, customer.organization("Sales"), changes, "", now())
+    assert [each.field for each in refused.value.violations] == [
+        "organization.delete_delay_seconds",
+        "organization.retention_seconds",
+        "organization.append_only",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"delete_delay": timedelta(days=3651)},
+        {"delete_delay": timedelta.min},
+        {"retention": timedelta(0)},
+        {"retention": timedelta.max},
+    ],
+)
+def test_archives_are_kept_for_ten_years_at_most(
+    customer: Customer, changes: dict[str, timedelta]
+) -> None:
+    with pytest.raises(InvalidArgument):
+        customer.run(organizations.update, customer.root, changes, "", now())

@@ -1,14 +1,24 @@
 """The customer's own server, and providers attached to it."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from archive_gateway.domain.usage import ArchiveUsage
+from archive_gateway.domain.warnings import UsageWarning
 from customer_service.domain.provider import ProviderSeat
 from customer_service.domain.seat import SeatState
-from customer_service.domain.storage import StorageState, parse_hostname
-from customer_service.operations import adopt, attach, detach, outcomes, reconcile, storages
+from customer_service.domain.storage import StorageState, StorageUsage, parse_hostname
+from customer_service.operations import (
+    adopt,
+    attach,
+    contacts,
+    detach,
+    outcomes,
+    reconcile,
+    storages,
+)
 from customer_service.operations.organizations import Impact
 from customer_service.operations.seats import Released
 from customer_service.store import storages as rows
@@ -228,3 +238,31 @@ def test_the_end_of_an_attachment_leaves_nothing_to_adopt(customer: Customer) ->
     assert customer.read(storages.get, offsite).unclaimed_seats == 1
     customer.run(detach.begin, offsite, now(), force=True)
     assert customer.run(adopt.adopt, offsite, customer.user(), [], now()) == 0
+
+
+USAGE = StorageUsage(
+    ArchiveUsage(900, 5, 7, 1000, 20, datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)),
+    (UsageWarning("disk quota", 90, "900 B of 1 kB are stored: 90 per cent are reached."),),
+)
+
+
+def test_what_a_provider_says_of_an_archive_is_kept_as_it_was_said(customer: Customer) -> None:
+    offsite = customer.storage(customer.attach())
+    assert offsite.usage is None
+    for said in (USAGE, StorageUsage(ArchiveUsage()), USAGE):
+        customer.run(contacts.keep_usage, offsite, said)
+        assert customer.storage(offsite.id).usage == said
+    customer.run(detach.begin, offsite.id, now(), force=True)
+    assert customer.storage(offsite.id).usage == USAGE
+
+
+def test_an_answer_of_an_attachment_that_has_ended_is_not_kept(customer: Customer) -> None:
+    asked = customer.storage(customer.attach())
+    customer.run(contacts.keep_usage, asked, USAGE)
+    customer.save(customer.storage(asked.id).ended(None))
+    customer.run(contacts.keep_usage, asked, StorageUsage(ArchiveUsage(1)))
+    assert customer.storage(asked.id).usage == USAGE
+    customer.attach(storage_id=asked.id)
+    assert customer.storage(asked.id).epoch > asked.epoch
+    customer.run(contacts.keep_usage, asked, USAGE)
+    assert customer.storage(asked.id).usage is None

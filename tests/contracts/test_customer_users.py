@@ -1,6 +1,7 @@
 """The people whose computers are backed up."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -49,13 +50,29 @@ def test_a_move_changes_nothing_of_what_is_offered(customer: Customer) -> None:
     customer.set_defaults([customer.local], sales)
     user = customer.user()
     etag = str(customer.read(users.get, user).user.version)
-    view = customer.run(users.update, user, " ann@acme.test ", sales, etag, now())
+    view = customer.run(
+        users.update, user, {"email": " ann@acme.test ", "organization_id": sales}, etag, now()
+    )
     assert (view.user.email, view.user.organization_id) == ("ann@acme.test", sales)
     assert view.storage_ids == [customer.local, offsite]
     with pytest.raises(Stale):
-        customer.run(users.update, user, None, customer.root, etag, now())
+        customer.run(users.update, user, {"organization_id": customer.root}, etag, now())
     with pytest.raises(AlreadyExists):
-        customer.run(users.update, customer.user(), "Ann@ACME.test", None, "", now())
+        customer.run(users.update, customer.user(), {"email": "Ann@ACME.test"}, "", now())
+
+
+def test_a_user_has_a_quota_of_their_own(customer: Customer) -> None:
+    wanted = User(new_id(), "ann@acme.test", customer.root, now(), disk_quota_bytes=5)
+    assert customer.run(users.create, wanted, now()).user == wanted
+    with pytest.raises(AlreadyExists):
+        customer.run(users.create, replace(wanted, disk_quota_bytes=None), now())
+    view = customer.run(users.update, wanted.id, {"disk_quota_bytes": 0}, "", now())
+    assert (view.user.disk_quota_bytes, view.user.email) == (0, "ann@acme.test")
+    view = customer.run(users.update, wanted.id, {"disk_quota_bytes": None}, "", now())
+    assert view.user.disk_quota_bytes is None
+    with pytest.raises(InvalidArgument) as refused:
+        customer.run(users.update, wanted.id, {"disk_quota_bytes": -1}, "", now())
+    assert [each.field for each in refused.value.violations] == ["user.disk_quota.bytes"]
 
 
 def test_a_block_frees_the_seats_of_every_device_and_counts_them(customer: Customer) -> None:

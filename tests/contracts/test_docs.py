@@ -10,8 +10,10 @@ import pytest
 from cyclopts import App
 
 import customer_service.cli
+import device_agent.cli
 import provider_service.cli
 from customer_service.cli.serving import serve as customer_serve
+from device_agent.cli.program import Options as DeviceOptions
 from service_kit import errors
 from service_kit.cli.options import Options
 from service_kit.cli.serve_options import ServeOptions
@@ -21,8 +23,14 @@ ROOT = Path(__file__).parents[2]
 ERRORS = (ROOT / "docs/errors.md").read_text()
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 PAGES = [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
-APPS = {"offsite-provider": provider_service.cli.app, "offsite-customer": customer_service.cli.app}
-OF_EVERY_COMMAND = {f"--{each.name.replace('_', '-')}" for each in fields(Options)}
+APPS = {
+    "offsite-provider": provider_service.cli.app,
+    "offsite-customer": customer_service.cli.app,
+    "offsite-device": device_agent.cli.app,
+}
+OF_EVERY_COMMAND = {
+    f"--{each.name.replace('_', '-')}" for each in (*fields(Options), *fields(DeviceOptions))
+}
 
 
 def test_every_reason_is_explained_once() -> None:
@@ -36,7 +44,8 @@ def test_every_code_in_the_table_of_errors_exists() -> None:
 
 
 def test_every_setting_is_documented_with_its_variable() -> None:
-    names = [each.name for each in (*fields(Options), *fields(ServeOptions))]
+    options = (*fields(Options), *fields(ServeOptions), *fields(DeviceOptions))
+    names = [each.name for each in options]
     extra = [name for name in customer_serve.__annotations__ if name not in ("options", "return")]
     for name in (*names, *extra):
         assert f"`--{name.replace('_', '-')}" in OPERATIONS, name
@@ -67,14 +76,17 @@ def test_every_command_named_exists_with_its_options(page: Path) -> None:
 
 
 def commands(text: str) -> Iterator[str]:
-    """What a page names as commands of ours: with the program's name, or by the command alone."""
+    """What a page names as commands of ours: with the program's name, or by the command alone.
+
+    `restic …` alone is restic itself, and so is what follows ` -- `.
+    """
     text = re.sub(r"\\\n +", "", text)
     spans = re.findall(r"`([^`\n]+)`", text) + re.findall(r"^    (\S.*)", text, re.MULTILINE)
-    alone = {name for app in APPS.values() for name in app if not name.startswith("-")}
-    for span in spans:
+    alone = {name for app in APPS.values() for name in app if not name.startswith("-")} - {"restic"}
+    for span in (part.strip() for each in spans for part in each.split(" | ")):
         first, *rest = span.split()
         if rest and (first in APPS or first in alone):
-            yield re.sub(r"\$\([^)]*\)", "X", span).split("#")[0].split(">")[0]
+            yield re.sub(r"\$\([^)]*\)", "X", span).split("#")[0].split(">")[0].split(" -- ")[0]
 
 
 def is_known(app: App, words: list[str]) -> bool:

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from archive_gateway.domain.usage import NOTHING, ArchiveUsage
 from provider_service.domain.organization import Attachment, Contact, Problem, Settings, State
 from provider_service.domain.organization import problems as problems_of
+from provider_service.domain.quota import DiskQuota
 from provider_service.domain.registration_key import DEFAULT_LIFETIME, lifetime
 from provider_service.domain.saving import Edit
 from provider_service.operations import endings, organizations, registration_keys
@@ -29,6 +32,7 @@ from tests.support.provider import (
     hosted,
     new_guid,
 )
+from tests.support.stored import store
 
 
 def fields_of(error: InvalidArgument) -> set[str]:
@@ -60,6 +64,23 @@ def test_every_setting_out_of_bounds_is_named() -> None:
         "organization.maximum_seats",
         "organization.web_restore_user_limit_bytes",
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"delete_delay": timedelta(seconds=-1)}, "delete_delay_seconds"),
+        ({"delete_delay": timedelta(days=3650, seconds=1)}, "delete_delay_seconds"),
+        ({"retention": timedelta(days=1) - timedelta(seconds=1)}, "retention_seconds"),
+        ({"retention": timedelta.max}, "retention_seconds"),
+    ],
+)
+def test_archives_are_kept_for_ten_years_at_most(changes: dict[str, Any], field: str) -> None:
+    Settings("Acme", delete_delay=timedelta(0), retention=timedelta(days=1))
+    Settings("Acme", delete_delay=timedelta(days=3650), retention=timedelta(days=3650))
+    with pytest.raises(InvalidArgument) as caught:
+        Settings("Acme", **changes)
+    assert fields_of(caught.value) == {f"organization.{field}"}
 
 
 def test_a_guid_is_accepted_in_any_writing() -> None:
@@ -160,6 +181,30 @@ def test_seats_above_the_license_and_limits_below_the_use_are_warned_of(
     lowered = edit(provider_database, customer.organization_id, maximum_seats=1)
     assert "2 of 1 seats are in use" in lowered.warnings[0]
     assert customer.organization.seats_in_use == 2
+    store(provider_database, customer.organization_id, devices(1)[0], stored=2000)
+    shrunk = edit(provider_database, customer.organization_id, disk_quota=DiskQuota(1999))
+    assert "2 kB of 1.99 kB are stored" in shrunk.warnings[1]
+
+
+def test_what_an_archive_holds_is_shown_with_its_organization(provider_database: Database) -> None:
+    customer, other = Customer.attached(provider_database), Customer.attached(provider_database)
+    first, second = devices(2)
+    for device in (first, second):
+        store(provider_database, customer.organization_id, device, stored=50, kept=1)
+    store(provider_database, customer.organization_id, first, backup_time=NOW)
+    found = provider_database.read_sync(organizations.get, customer.organization_id).usage
+    assert found == ArchiveUsage(100, 0, 2, 100, 0, NOW)
+    assert provider_database.read_sync(organizations.get, other.organization_id).usage == NOTHING
+    page = provider_database.read_sync(
+        organizations.list_page,
+        PageRequest(),
+        name="",
+        problems=False,
+        deactivated=False,
+        now=NOW,
+    )
+    listed = {each.organization.id: each.usage for each in page.items}
+    assert listed == {customer.organization_id: found, other.organization_id: NOTHING}
 
 
 def test_suspend_and_resume_are_idempotent(provider_database: Database) -> None:
@@ -255,20 +300,30 @@ def test_the_problems_filter_agrees_with_the_problems_shown(provider_database: D
     for device in devices(2):
         crowded.acquire(device)
     edit(provider_database, crowded.organization_id, maximum_seats=1)
+    full = create(provider_database, Settings("Full", disk_quota=DiskQuota(10)))
+    over = create(provider_database, Settings("Over", disk_quota=DiskQuota(10)))
+    unlimited = create(provider_database, Settings("Unlimited", disk_quota=DiskQuota(None)))
+    for saved, stored in ((full, 10), (over, 11), (unlimited, 10**15)):
+        store(provider_database, saved.shown.organization.id, devices(1)[0], stored=stored)
     later = NOW + timedelta(days=40)
     found = list_all(provider_database, problems=True, now=later)
-    assert found == {quiet, unused, crowded.organization_id}
+    assert found == {quiet, unused, crowded.organization_id, over.shown.organization.id}
     assert fine in list_all(provider_database, problems=False, now=later)
     expected = {
         fine: [],
         quiet: [Problem.NOT_HEARD_OF],
         unused: [Problem.KEY_EXPIRED],
         crowded.organization_id: [Problem.OVER_SEATS],
+        full.shown.organization.id: [],
+        over.shown.organization.id: [Problem.OVER_QUOTA],
+        unlimited.shown.organization.id: [],
     }
     for id, wanted in expected.items():
         shown = provider_database.read_sync(organizations.get, id)
         expire_time = shown.key.expire_time if shown.key else None
-        found_here = problems_of(shown.organization, expire_time, LATER if id != unused else later)
+        moment = LATER if id != unused else later
+        stored = shown.usage.stored_bytes
+        found_here = problems_of(shown.organization, expire_time, stored, moment)
         assert [each for each in found_here if each is not Problem.NOT_HEARD_OF or id == quiet] == (
             wanted
         )

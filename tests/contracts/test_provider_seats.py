@@ -6,10 +6,12 @@ import uuid
 
 import pytest
 
+from archive_gateway.credentials import archive_url, storage_credential
+from archive_gateway.domain.names import ArchiveId
 from provider_service.domain import seat as rules
 from provider_service.domain.attachment import Session
 from provider_service.domain.seat import Kind, SeatState
-from provider_service.operations import credentials, organizations, reconciliation, seats
+from provider_service.operations import organizations, reconciliation, seats
 from provider_service.operations.seats import Served
 from service_kit.database.engine import Database
 from service_kit.database.paging import PageRequest
@@ -265,9 +267,9 @@ def test_the_operators_list_filters_by_state_and_name(customer: Customer) -> Non
 def test_a_credential_is_the_same_for_a_repeat_and_another_for_the_next_generation() -> None:
     organization, device = str(uuid.uuid4()), str(uuid.uuid4())
     one, again, next_one = (
-        credentials.storage_credential(PROVIDER, organization, device, generation)
+        storage_credential(PROVIDER, ArchiveId(organization, device), generation)
         for generation in (1, 1, 2)
     )
     assert one == again != next_one
-    url = credentials.archive_url(["backup.test:7402"], organization, device)
+    url = archive_url(["backup.test:7402"], ArchiveId(organization, device))
     assert url == f"rest:https://backup.test:7402/archives/{organization}/{device}/"

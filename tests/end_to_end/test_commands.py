@@ -5,10 +5,13 @@ One story: the tests of this module run in their order.
 
 import json
 import re
+import stat
 import subprocess
 
 import pytest
 
+from service_kit.identity.recovery_key import parse_private_key
+from service_kit.identity.recovery_sheet import RecoverySheet
 from tests.support.desk import KEY, Desk
 
 ADD_ACME = (
@@ -67,6 +70,30 @@ def test_organizations_are_listed_shown_and_changed(desk: Desk) -> None:
     assert "no org Nowhere" in desk.run("offsite-provider org show Nowhere", status=1)
 
 
+def test_archives_have_quotas_and_rules_of_keeping(desk: Desk) -> None:
+    keeping = "--delete-delay 14d --retention 36h --append-only"
+    shown = desk.run(f"offsite-provider org update Acme {keeping}")
+    for fact in ("0 B of 500 GB (0 %)", "never", "14d", "36h", "append-only"):
+        assert fact in shown
+    back = "--delete-delay 30d --retention 90d --no-append-only --json"
+    done = json.loads(desk.run(f"offsite-provider org update Acme {back}"))["organization"]
+    assert (done["retention_seconds"], done["append_only"]) == (str(90 * 86400), False)
+    assert "3650" in desk.run("offsite-provider org update Acme --retention 4000d", status=2)
+    assert "30d" in desk.run("offsite-provider org update Acme --delete-delay soon", status=2)
+    shown = desk.run(f"offsite-customer org update Acme {keeping} --disk-quota 2TB")
+    assert ("0 B of 2 TB" in shown, "14d" in shown) == (True, True)
+    desk.run("offsite-customer org update Acme --delete-delay 0d --no-append-only")
+    desk.run("offsite-customer org add Capped --disk-quota 5GB")
+    assert "0 B of 5 GB" in desk.run("offsite-customer org list")
+    refused = desk.run("offsite-customer org update Capped --retention 5d", status=2)
+    assert "root organization alone" in refused
+    assert "unlimited" in desk.run("offsite-customer org update Capped --disk-quota unlimited")
+    desk.run("offsite-customer org deactivate Capped --confirm")
+    desk.run("offsite-customer user add cy@acme.test --disk-quota 1GB")
+    assert "0 B of 2 GB" in desk.run("offsite-customer user update cy@acme.test --disk-quota 2GB")
+    desk.run("offsite-customer user deactivate cy@acme.test --confirm")
+
+
 def test_a_storage_is_tested_and_attached(desk: Desk) -> None:
     assert "Acme" in desk.run(f"offsite-customer storage test {WHERE} --key-file F")
     test = f"offsite-customer storage test {WHERE}"
@@ -123,6 +150,43 @@ def test_a_device_takes_and_gives_up_a_seat_on_both_sides(desk: Desk) -> None:
     takes = "1 device, 1 seat here, 1 seat at providers."
     assert takes in desk.run("offsite-customer device stop laptop-1 Offsite", status=1)
     assert takes in desk.run("offsite-customer device stop laptop-1 Offsite --confirm")
+
+
+def test_a_computer_is_handed_one_line_to_sign_in(desk: Desk) -> None:
+    line = re.compile(rf"{desk.customer.address}/{desk.customer.guid}/{KEY.pattern}")
+    added = desk.run("offsite-customer device add tower --user ann@acme.test")
+    assert line.search(added)
+    assert added.splitlines()[-1] == "  offsite-device enroll"
+    again = desk.run("offsite-customer device enroll-code tower --quiet")
+    assert line.fullmatch(again.strip())
+    assert again.strip() not in added
+    assert "1 device" in desk.run("offsite-customer device replace tower", status=1)
+    assert line.search(desk.run("offsite-customer device replace tower --confirm"))
+    code = json.loads(desk.run("offsite-customer device enroll-code tower --json"))
+    assert KEY.fullmatch(code["enrollment_code"]["code"])
+    assert "enrolled           no" in desk.run("offsite-customer device show tower")
+    desk.run("offsite-customer device deactivate tower --confirm")
+
+
+def test_a_recovery_sheet_is_printed_once(desk: Desk) -> None:
+    assert "create" in desk.run("offsite-customer recovery-key show", status=1)
+    sheet = RecoverySheet.parse("sheet", desk.run("offsite-customer recovery-key create"))
+    assert sheet.customer_guid == desk.customer.guid
+    shown = desk.run("offsite-customer recovery-key show --quiet")
+    assert shown.strip() == sheet.key.recipient
+    file = desk.folder / "sheet"
+    told = desk.run(f"offsite-customer recovery-key create --output {file}")
+    assert "AGE-SECRET-KEY" not in told
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    written = RecoverySheet.parse("sheet", file.read_text())
+    shown = json.loads(desk.run("offsite-customer recovery-key show --json"))
+    assert shown["recovery_key"]["recipient"] == written.key.recipient != sheet.key.recipient
+    refused = f"offsite-customer recovery-key create --output {file}"
+    assert str(file) in desk.run(refused, status=2)
+    made = json.loads(desk.run("offsite-customer recovery-key create --json"))
+    recipient = parse_private_key("key", made["private_key"]).recipient
+    assert made["recovery_key"]["recipient"] == recipient
+    assert made["server_guid"] == desk.customer.guid
 
 
 def test_a_refusal_says_which_server_refused_and_why(desk: Desk) -> None:
@@ -279,7 +343,7 @@ def test_no_secret_is_logged_or_listed(desk: Desk) -> None:
     logs = [(each.data / "server.log").read_text() for each in (desk.provider, desk.customer)]
     assert '"/offsite.customer.v1.StorageService/AttachStorage"' in logs[1]
     for text in (*lists, *logs):
-        assert not re.search(r"offs_[A-Z2-7]{8}|eyJ[\w-]{16}|PRIVATE KEY|Bearer ", text)
+        assert not re.search(r"offs_[A-Z2-7]{8}|eyJ[\w-]{16}|PRIVATE KEY|SECRET-KEY|Bearer ", text)
         for secret in secrets:
             assert secret not in text
             assert secret.replace("-", "") not in text

@@ -16,6 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120  # seconds until every server is healthy
 PUBLISHED = (7401, 7402, 7501, 7502, 8401, 8402, 8501, 8502)
+SECRETS = {"POSTGRES_PASSWORD": "forthetest", "S3_SECRET_KEY": "alsoforthetest"}
+PULLED = ("postgres:18", "envoyproxy/envoy:v1.36-latest", "chrislusf/seaweedfs:4.48")
 
 
 def compose_command() -> list[str]:
@@ -58,7 +60,7 @@ class Cluster:
         done = subprocess.run(
             [*self.command, *words],
             cwd=ROOT,
-            env={**os.environ, "POSTGRES_PASSWORD": "forthetest"},
+            env={**os.environ, **SECRETS},
             input=given,
             capture_output=True,
             text=True,
@@ -70,6 +72,21 @@ class Cluster:
         """Run a server's command in its container, as the README does."""
         program = f"offsite-{container.removesuffix('-2')}"
         return self.compose("exec", "-T", container, program, *words, given=given)
+
+    def device(self, *words: str, given: str = "") -> str:
+        """Run a command of the computer, in a container for this command alone."""
+        return self.compose("run", "--rm", "-T", "device", *words, given=given)
+
+    def enroll(self, name: str) -> None:
+        """Add a computer and sign it in, as the README does."""
+        self.run("customer", "device", "add", name, "--user", "ann@acme.test")
+        line = self.run("customer", "device", "enroll-code", name, "--quiet")
+        assert f"enrolled as  {name}" in self.device("enroll", given=line)
+
+    def files_differ(self, one: str, other: str) -> str:
+        """What diff says of two folders of the computer."""
+        look = ("--entrypoint", "diff", "device", "--recursive", one, other)
+        return self.compose("run", "--rm", "-T", *look)
 
     def inspect(self, service: str) -> Any:
         """What the engine knows of a service's container."""
@@ -85,6 +102,7 @@ class Cluster:
         """Start everything, and wait until these services are healthy."""
         if any(map(is_taken, PUBLISHED)):
             pytest.skip(f"something listens at one of the ports {PUBLISHED} already")
+        self.compose("build", "device")
         self.compose("up", "--build", "--detach")
         end = time.monotonic() + PATIENCE
         while not all(self.is_healthy(each) for each in services):
@@ -121,6 +139,23 @@ def test_the_commands_of_the_readme_attach_the_storage(cluster: Cluster) -> None
     assert cluster.attach("provider:7401")["state"] == "STORAGE_STATE_ATTACHED"
 
 
+def test_a_computer_backs_up_to_both_and_restores(cluster: Cluster) -> None:
+    cluster.run("customer", "user", "add", "ann@acme.test")
+    cluster.enroll("laptop-1")
+    printed = cluster.device("backup", "/files")
+    assert "Local: saved as" in printed
+    assert "Offsite: saved as" in printed
+    cluster.device("restore", "latest", "--from", "Offsite", "--target", "/data/restored")
+    assert cluster.files_differ("/files", "/data/restored/files") == ""
+
+
+def test_archives_rest_in_volumes_of_their_own(cluster: Cluster) -> None:
+    for server in ("provider", "customer"):
+        found = cluster.compose("exec", "-T", server, "ls", "-A", "/archive").split()
+        assert ".offsite-archive" in found
+        assert len(found) == 3  # the spool, and an account
+
+
 def test_a_server_runs_without_rights_and_cannot_write_but_its_data(cluster: Cluster) -> None:
     assert cluster.compose("exec", "-T", "provider", "id", "-u") == "10001"
     assert cluster.inspect("provider")["HostConfig"]["ReadonlyRootfs"]
@@ -145,7 +180,7 @@ def test_a_server_drains_and_ends_at_0(cluster: Cluster) -> None:
 @pytest.fixture(scope="module")
 def scaled() -> Iterator[Cluster]:
     started = Cluster("compose.yaml", "compose.scale.yaml")
-    for image in ("postgres:18", "envoyproxy/envoy:v1.36-latest"):
+    for image in PULLED:
         if not succeeds("docker", "image", "inspect", image) and not succeeds(
             "docker", "pull", image
         ):
@@ -166,9 +201,25 @@ def test_replicas_are_one_server_behind_the_proxy(scaled: Cluster) -> None:
     assert "held" in scaled.run("provider-2", "seat", "list", "Acme")
 
 
+def test_the_providers_archive_rests_in_s3(scaled: Cluster) -> None:
+    scaled.enroll("laptop-3")
+    assert "Offsite: saved as" in scaled.device("backup", "/files")
+    assert scaled.compose("exec", "-T", "provider", "ls", "-A", "/archive") == ""
+    assert "blobs read" in scaled.run("provider-2", "archive", "scrub", "Acme")
+
+
+def test_nobody_but_the_provider_reaches_s3(scaled: Cluster) -> None:
+    look = "getent hosts s3 || echo unknown"
+    answer = scaled.compose("run", "--rm", "-T", "--entrypoint", "sh", "device", "-c", look)
+    assert answer == "unknown"
+
+
 def test_a_replica_that_is_killed_is_not_missed(scaled: Cluster) -> None:
     scaled.compose("kill", "provider")
     scaled.compose("kill", "customer")
+    assert "Offsite: saved as" in scaled.device("backup", "/files")
+    scaled.device("restore", "latest", "--from", "Offsite", "--target", "/data/restored")
+    assert scaled.files_differ("/files", "/data/restored/files") == ""
     scaled.run("customer-2", "device", "add", "laptop-2", "--user", "ann@acme.test")
     assert "held" in scaled.run("customer-2", "device", "use", "laptop-2", "Offsite")
-    assert scaled.run("provider-2", "seat", "list", "Acme").count("held") == 2
+    assert scaled.run("provider-2", "seat", "list", "Acme").count("held") == 3

@@ -66,3 +66,11 @@ def test_the_wheels_programs_serve_without_the_source_tree(
         finally:
             server.terminate()
     assert server.returncode == 0
+
+
+def test_the_wheels_agent_runs_without_the_source_tree(installed: Path, tmp_path: Path) -> None:
+    loaded = _run(
+        str(installed / "python"), "-c", "import device_agent; print(device_agent)", cwd=tmp_path
+    )
+    assert str(installed.parent) in loaded
+    assert "backup" in _run(str(installed / "offsite-device"), "--help", cwd=tmp_path)

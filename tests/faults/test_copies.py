@@ -159,6 +159,7 @@ async def test_a_lost_customer_server_adopts_its_seats(sites: Sites, tmp_path: P
         data=tmp_path / "new",
         database=f"sqlite:///{tmp_path}/new/ledger.db",
         identity=tmp_path / "new" / "identity.pem",
+        archive=str(tmp_path / "new" / "archive"),
     )
     new = Site(sites.customer.build, settings)
     await new.start()

@@ -19,6 +19,7 @@ from service_kit.database.tables import common_metadata
 COMMON = "tests.support.migrations"
 PROVIDER = "provider_service.store.migrations"
 CUSTOMER = "customer_service.store.migrations"
+ARCHIVE = "tests.support.archive_migrations"
 ENGINES = ("sqlite", "postgresql")
 _ROOM = 2 << 30  # bytes that a session may need; containers often have 64 MiB there
 

@@ -33,9 +33,10 @@ class Fault(StrEnum):
     DUPLICATE = "deliver the request twice"
     HOLD = "deliver the request later, and lose the reply"
     HOLD_COPY = "deliver the request now, and once more later"
+    UNKNOWN = "answer as an older server that does not know the call"
 
 
-FAULTS = [each for each in Fault if each is not Fault.NONE]
+FAULTS = [each for each in Fault if each not in (Fault.NONE, Fault.UNKNOWN)]
 Plan = Callable[[str], Fault]
 
 
@@ -100,6 +101,8 @@ class GrpcProxy:
             self.held.append(call)
         if fault in (Fault.LOSE_REQUEST, Fault.HOLD):
             await _lost(context)
+        if fault is Fault.UNKNOWN:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         try:
             if fault is Fault.DUPLICATE:
                 with contextlib.suppress(grpc.aio.AioRpcError):

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import ECKey
 
 from service_kit.identity.identity import Identity
-from service_kit.identity.peer_token import ALGORITHM, TYPE
+from service_kit.identity.jws import ALGORITHM
+from service_kit.identity.peer_token import TYPE
 
 CURVES = {"ES384": ec.SECP384R1(), "ES256K": ec.SECP256K1()}
 

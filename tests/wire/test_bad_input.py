@@ -29,13 +29,14 @@ from service_kit.client.status import error_of
 from service_kit.clock import now
 from service_kit.database.engine import Transaction
 from service_kit.errors import InvalidArgument, OffsiteError
-from service_kit.identity import peer_token, registration_key
+from service_kit.identity import peer_token, recovery_key, registration_key
 from service_kit.identity.identity import Identity
 from service_kit.reasons import Reason
-from service_kit.server.access import CHANGE, COMMON_ACCESS, AccessTable
+from service_kit.server.access import CHANGE, COMMON_ACCESS, DEVICE, PEER, AccessTable
 from service_kit.server.caller import Role
 from service_kit.server.process import Server
 from tests.support.bad_values import Bad, bad_requests, methods
+from tests.support.computer import enrolled_channel, new_request
 from tests.support.databases import CUSTOMER, PROVIDER, Ledgers
 from tests.support.pair import Pair, pair_of
 from tests.support.servers import channel
@@ -83,9 +84,13 @@ SAMPLES: dict[str, Any] = {
         paths=[
             "name", "hosted", "customer_guid", "contact", "maximum_seats", "disk_quota",
             "web_restore_user_limit_bytes", "web_restore_admin_limit_bytes",
+            "delete_delay_seconds", "retention_seconds", "append_only",
         ]
     ),
     "registration_key": registration_key.generate,
+    "enrollment_code": registration_key.generate,
+    "certificate_signing_request": new_request,
+    "recipient": lambda: recovery_key.generate().recipient,
     "digest": b"0" * 32,
     "state": SEAT_STATE_HELD,
     "version": "0.1.0",
@@ -170,8 +175,12 @@ async def test_a_customer_refuses_every_bad_value(pair: Pair) -> None:
         "hostname": pair.provider.grpc_address,
         "provider_guid": pair.provider.guid,
     }
-    wanted = methods(CUSTOMER_METHODS)
-    _check([await _call_bad(pair.at_customer, each, samples) for each in wanted])
+    async with await enrolled_channel(pair, device) as of_device:
+        answers = []
+        for each in methods(CUSTOMER_METHODS):
+            caller = of_device if _is_devices(each) else pair.at_customer
+            answers.append(await _call_bad(caller, each, samples))
+    _check(answers)
 
 
 @pytest.mark.parametrize("request_bytes", [b"\xff\xff\xff", b"\x0a\x02\xff\xfe"])
@@ -181,7 +190,7 @@ async def test_bytes_that_are_no_message_are_refused(pair: Pair, request_bytes: 
         (pair.at_customer, CUSTOMER_METHODS),
     ]:
         for method in methods(access):
-            if not _is_peers(method) and _has_text(method):
+            if not _is_peers(method) and not _is_devices(method) and _has_text(method):
                 answer = await _answer(at, method, request_bytes)
                 assert isinstance(answer, InvalidArgument), method.full_name
 
@@ -222,12 +231,13 @@ def test_every_method_names_who_may_call_it() -> None:
     assert packages == {"common", "provider"}
 
 
-def test_whatever_changes_something_is_the_operators_or_a_peers() -> None:
+def test_whatever_changes_something_is_the_operators_or_a_peers_or_a_devices() -> None:
     reading = ("Get", "List", "Follow", "Preview")
+    allowed = (CHANGE, PEER, DEVICE)
     for access in (PROVIDER_METHODS, CUSTOMER_METHODS):
         for method in methods(access):
-            if not method.name.startswith(reading):
-                assert access[_path(method)] in (CHANGE, frozenset({Role.PEER})), method.full_name
+            if not method.name.startswith(reading) and method.name != "EnrollDevice":
+                assert access[_path(method)] in allowed, method.full_name
 
 
 def _check(answers: list[list[Refused]]) -> None:
@@ -345,7 +355,11 @@ async def _everything(server: Server) -> dict[str, list[Any]]:
 
 
 def _is_peers(method: MethodDescriptor) -> bool:
-    return PROVIDER_METHODS.get(_path(method)) == frozenset({Role.PEER})
+    return PROVIDER_METHODS.get(_path(method)) == PEER
+
+
+def _is_devices(method: MethodDescriptor) -> bool:
+    return CUSTOMER_METHODS.get(_path(method)) == DEVICE
 
 
 def _has_text(method: MethodDescriptor) -> bool:

@@ -493,6 +493,8 @@ async def test_a_lost_device_is_adopted_with_its_seat(pair: Pair) -> None:
 
 def _forget(tx: Transaction, device_id: str) -> None:
     tx.execute(delete(tables.seats).where(tables.seats.c.device_id == device_id))
+    codes = tables.enrollment_codes
+    tx.execute(delete(codes).where(codes.c.device_id == device_id))
     tx.execute(delete(tables.devices).where(tables.devices.c.id == device_id))
 
 

@@ -312,11 +312,13 @@ async def test_monitoring_sees_organizations_and_their_seats(
     provider: Provider, peer: Peer
 ) -> None:
     await peer.acquire(str(uuid.uuid4()))
-    text = (await provider.server.ground.metrics.scrape()).decode()
+    metrics = provider.server.ground.metrics
+    text = (await metrics.scrape(of_organizations=True)).decode()
     label = f'{{organization_id="{peer.organization_id}"}}'
     assert f"offsite_organization_seats_in_use{label} 1.0" in text
     assert f"offsite_organization_maximum_seats{label} 3.0" in text
     assert 'offsite_organizations{state="active"} 1.0' in text
+    assert peer.organization_id not in (await metrics.scrape()).decode()
 
 
 async def test_a_backup_restored_elsewhere_is_the_same_server_and_rewound(

@@ -1,0 +1,1 @@
+"""The nouns `archive` and `usage`, the same in both programs."""

@@ -1,0 +1,1 @@
+"""restic's REST protocol over HTTPS."""

@@ -1,0 +1,1 @@
+"""Compares ledger and files: scrub, strays, rebuild."""

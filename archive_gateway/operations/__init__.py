@@ -1,0 +1,1 @@
+"""What the gateway does, a transaction each."""

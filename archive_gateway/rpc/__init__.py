@@ -1,0 +1,1 @@
+"""The gRPC services by which an operator looks after archives."""
