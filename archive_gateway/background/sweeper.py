@@ -1,10 +1,16 @@
 """Removes the files of blobs that are marked for it, then forgets them."""
 
+import structlog
+
 from archive_gateway.blob_stores import BlobStore
 from archive_gateway.operations import purging
+from archive_gateway.store.blobs import Blob
 from archive_gateway.tenancy import Tenancy
 from service_kit.clock import now
 from service_kit.database.engine import Database
+from service_kit.errors import OffsiteError
+
+log = structlog.get_logger()
 
 
 class Sweeper:
@@ -24,8 +30,17 @@ class Sweeper:
         await self.remove_marked()
 
     async def remove_marked(self) -> None:
-        """Remove the files of all blobs that are marked."""
+        """Remove the files of all blobs that are marked; what can't be removed is tried later."""
         while marked := await self._database.read(purging.waiting):
-            for blob in marked:
-                await self._store.remove(str(blob.location))
-            await self._database.run(purging.forget, marked)
+            gone = [each for each in marked if await self._is_removed(each)]
+            await self._database.run(purging.forget, gone)
+            if len(gone) < len(marked):
+                return
+
+    async def _is_removed(self, blob: Blob) -> bool:
+        try:
+            await self._store.remove(str(blob.location))
+        except OffsiteError as error:
+            log.error("archive.not_removed", location=str(blob.location), message=error.message)
+            return False
+        return True

@@ -104,7 +104,8 @@ class Gateway:
         except OffsiteError as error:
             self._metrics.refusals.labels(error.reason).inc()
             if isinstance(error, LimitReached):
-                await self._database.run(reports.note_refusal, target.archive, error, now())
+                with contextlib.suppress(OffsiteError):  # the ledger's disk may be full as well
+                    await self._database.run(reports.note_refusal, target.archive, error, now())
             return await _refuse(request, error)
 
     def _not_allowed(self, kind: Kind) -> web.Response:

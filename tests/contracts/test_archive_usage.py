@@ -1,19 +1,23 @@
 """How much is used, and who is told of it."""
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from archive_gateway.domain.standing import Limit
+from archive_gateway.domain.names import ArchiveId
+from archive_gateway.domain.standing import Limit, Standing
 from archive_gateway.operations import holding, reports, undelete, uploads, usage, warn
 from archive_gateway.operations.usage import AccountArchive
 from archive_gateway.store import archives, blobs
+from service_kit.database.engine import Transaction
 from service_kit.database.paging import PageRequest
 from service_kit.errors import NotFound
 from service_kit.ledger import audit
 from service_kit.ledger.audit import AuditFilter
 from tests.support.archive_ledger import DATA, DAY, LOCKS, SNAPSHOTS, ArchiveLedger
+from tests.support.archives import Company
 
 
 def shown(ledger: ArchiveLedger) -> AccountArchive:
@@ -157,6 +161,27 @@ def test_a_device_is_told_how_it_stands(archive_ledger: ArchiveLedger) -> None:
     archive_ledger.company.read_only_ = "suspended"
     assert report(archive_ledger)["state"] == "read-only"
     assert report(archive_ledger)["reason"] == "suspended"
+
+
+class Blocked(Company):
+    """A company that has one device blocked, and no other."""
+
+    blocked = ""
+
+    def standing(self, tx: Transaction, archive: ArchiveId) -> Standing | None:
+        found = super().standing(tx, archive)
+        if found is None or archive.device_guid != self.blocked:
+            return found
+        return replace(found, read_only="the user is blocked")
+
+
+def test_a_device_that_is_blocked_alone_is_told_so(archive_ledger: ArchiveLedger) -> None:
+    company = Blocked()
+    blocked, other = (ArchiveLedger(archive_ledger.database, company) for _ in range(2))
+    company.blocked = blocked.device_guid
+    found = report(blocked)
+    assert (found["state"], found["reason"]) == ("read-only", "the user is blocked")
+    assert report(other)["state"] == "active"
 
 
 def test_limits_of_some_devices_are_not_the_accounts(archive_ledger: ArchiveLedger) -> None:

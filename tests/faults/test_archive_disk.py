@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -95,6 +96,33 @@ async def test_a_full_disk_loses_nothing_and_serves_again(tmp_path: Path, small_
             assert (await repo.delete(f"data/{name}")).status == 200
         await settled(server)
         await repo.save("index", content(1000, MIB))
+
+
+async def test_a_disk_that_is_full_to_the_last_byte_still_says_so_and_reads(
+    small_disk: Path,
+) -> None:
+    """The ledger lies there too, and can't even note the refusal."""
+    async with (
+        archive_server(small_disk / "data", archive_reserve="1B") as server,
+        repository(server) as repo,
+    ):
+        path = await repo.save("data", content(1))
+        await settled(server)
+        await asyncio.to_thread(use_up, small_disk)
+        server.archive._room._until = 0  # a look at the disk is remembered for a second
+        assert storage_full(await repo.post("data", content(2)))
+        assert (await repo.get(path)).body == content(1)
+        assert (await repo.post("index", content(3))).status in (503, 507)
+        (small_disk / "rest").unlink()
+        await repo.save("index", content(3))
+        await settled(server)
+
+
+def use_up(disk: Path) -> None:
+    """Fill a disk with something else."""
+    with (disk / "rest").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
 
 
 async def test_an_archive_that_was_emptied_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
