@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 
-from archive_gateway.domain.names import ArchiveId
+from archive_gateway.domain.names import ArchiveId, is_uuid
 from service_kit.identity.identity import Identity
 
 GRANT = "grant"
@@ -29,7 +29,8 @@ def grant_credential(identity: Identity, archive: ArchiveId, grant_id: str) -> s
 def grant_id_of(password: str) -> str | None:
     """The id of the grant that a password claims to be of."""
     parts = password.split(".")
-    return parts[1] if len(parts) == 3 and parts[0] == GRANT else None
+    found = len(parts) == 3 and parts[0] == GRANT and is_uuid(parts[1])
+    return parts[1] if found else None
 
 
 def archive_url(https_addresses: Sequence[str], archive: ArchiveId) -> str:

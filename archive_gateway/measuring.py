@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from archive_gateway.blob_stores.room import Room
+from archive_gateway.domain.warnings import DISK_QUOTA, SEATS
 from archive_gateway.operations import usage
 from archive_gateway.operations.usage import AccountUsage
 from archive_gateway.tenancy import Tenancy
@@ -25,6 +26,16 @@ _GAUGES: tuple[tuple[str, str, Callable[[AccountUsage], float | None]], ...] = (
         "Disk quota; not there where it is without limit.",
         lambda x: x.policy.quota_bytes,
     ),
+    (
+        "quota_warning_percent",
+        "The threshold of the quota that was passed; 0 where none was.",
+        lambda x: _warned(x, DISK_QUOTA),
+    ),
+    (
+        "seats_warning_percent",
+        "The threshold of the seats that was passed; 0 where none was.",
+        lambda x: _warned(x, SEATS),
+    ),
     ("last_backup_timestamp_seconds", "When a snapshot was last saved.", lambda x: _last(x)),
 )
 
@@ -34,7 +45,7 @@ def measure(ground: Ground, tenancy: Tenancy, room: Room, stray_files: Callable[
     for name, help, value in _GAUGES:
         ground.metrics.sampled_of_organizations(
             f"offsite_organization_{name}",
-            f"{help} Of an organization's archive.",
+            f"Of an organization: {help[0].lower()}{help[1:]}",
             partial(ground.database.read, _figures, tenancy, value),
         )
 
@@ -67,6 +78,10 @@ def _all(tx: Transaction, tenancy: Tenancy) -> list[AccountUsage]:
         token = page.next_page_token
         if not token:
             return found
+
+
+def _warned(each: AccountUsage, resource: str) -> float:
+    return max((found.percent for found in each.warnings if found.resource == resource), default=0)
 
 
 def _last(each: AccountUsage) -> float | None:

@@ -20,6 +20,7 @@ from tests.support.rest_server import RestServer, rest_server_program
 
 SECONDS = 300  # that a round may take
 _USER, _PASSWORD = "bench", "a password of twenty"
+_REPOSITORIES = 50  # that may be made of a server
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -46,8 +47,14 @@ class Server:
 @contextlib.asynccontextmanager
 async def ours(place: Path) -> AsyncIterator[Server]:
     """A provider with one organization; each repository is of a device of its own."""
-    async with running("offsite-provider", place) as process, customer_of(process) as customer:
-        yield Server(process.child.process.pid, lambda: _acquire(process, customer))
+    async with running("offsite-provider", place) as process:
+        async with customer_of(process) as customer:  # whose token lives five minutes
+            made = [await _acquire(process, customer) for _ in range(_REPOSITORIES)]
+
+        async def new() -> Repository:
+            return made.pop()
+
+        yield Server(process.child.process.pid, new)
 
 
 async def _acquire(process: Process, customer: Customer) -> Repository:

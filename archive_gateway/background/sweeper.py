@@ -31,10 +31,12 @@ class Sweeper:
 
     async def remove_marked(self) -> None:
         """Remove the files of all blobs that are marked; what can't be removed is tried later."""
-        while marked := await self._database.read(purging.waiting):
+        nonce = ""
+        while marked := await self._database.read(purging.waiting, nonce):
             gone = [each for each in marked if await self._is_removed(each)]
             await self._database.run(purging.forget, gone)
-            if len(gone) < len(marked):
+            nonce = marked[-1].location.nonce
+            if not gone:  # the medium is gone: the next step tries again
                 return
 
     async def _is_removed(self, blob: Blob) -> bool:

@@ -30,14 +30,15 @@ def service() -> ArchiveServiceStub:
 def show(account_id: str) -> None:
     """Show an archive with its devices."""
     found = call(service().GetArchive, pb.GetArchiveRequest(organization_id=account_id))
-    archive = found.archive
+    archive, listed = found.archive, usage.devices(account_id, None)
 
     def people() -> None:
         output.facts(_facts(archive))
         output.line()
-        usage.devices_table(usage.devices(account_id, None).devices)
+        usage.devices_table(listed.devices)
 
-    output.show(found, people, quiet=archive.organization_id)
+    document = {**output.document_of(found), "devices": output.document_of(listed)["devices"]}
+    output.show_document(document, people, quiet=archive.organization_id)
 
 
 def undelete(account_id: str, device_guid: str, to: str, *, confirm: bool) -> None:
@@ -56,6 +57,11 @@ def undelete(account_id: str, device_guid: str, to: str, *, confirm: bool) -> No
     )
     if done.lost_blobs:
         output.warn(f"{count_of(done.lost_blobs, 'blob')} of that time are gone for good.")
+    if purged := output.moment(done, "purge_time"):
+        output.warn(
+            f"What was deleted up to {purged} is purged: a repository of an earlier time is "
+            "not complete."
+        )
     require(confirm, f"Going back to {to}", takes)
     output.show(done, lambda: output.line(f"Back at {to}: {takes}."))
 
@@ -78,8 +84,8 @@ def allow_prune(account_id: str) -> None:
     """Let a full organization write what a prune needs."""
     done = call(service().AllowPrune, pb.AllowPruneRequest(organization_id=account_id))
     until = output.moment(done, "expire_time")
-    most = format_size(done.bytes)
-    text = f"A prune may write {most} above the quota until {until}."
+    most = format_size(done.bytes) if done.bytes else "5 %, and at least 1.07 GB,"
+    text = f"Until {until}, computers may write {most} above their quota: prunes, and backups too."
     output.show(done, lambda: output.line(text))
 
 

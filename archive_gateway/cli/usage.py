@@ -10,6 +10,8 @@ from service_kit.cli import output
 from service_kit.cli.connection import call, stub
 from service_kit.cli.durations import parse_duration
 from service_kit.cli.names import is_id, pages, the_one
+from service_kit.errors import NotFound
+from service_kit.reasons import Reason
 from service_kit.sizes import format_size
 
 
@@ -30,6 +32,8 @@ def show(account_id: str, without_backup: str | None) -> None:
                 ("organization", found.usage.organization_name),
                 ("stored", of_quota(found.usage.archive, found.usage.disk_quota)),
                 ("deleted, kept", format_size(found.usage.archive.kept_bytes)),
+                ("uploaded", format_size(found.usage.archive.uploaded_bytes)),
+                ("downloaded", format_size(found.usage.archive.downloaded_bytes)),
                 ("seats", seats(found.usage)),
                 ("last backup", _last(found.usage.archive)),
             ]
@@ -37,7 +41,8 @@ def show(account_id: str, without_backup: str | None) -> None:
         output.line()
         devices_table(listed.devices)
 
-    output.show(listed if without_backup else found, people)
+    document = {**output.document_of(found), "devices": output.document_of(listed)["devices"]}
+    output.show_document(document, people)
 
 
 def list_all() -> None:
@@ -85,6 +90,10 @@ def device_guid_of(account_id: str, device: str) -> str:
     found = [
         each for each in devices(account_id, None).devices if each.device_name.casefold() == called
     ]
+    if not found:
+        raise NotFound(
+            Reason.NOT_FOUND, f"No device {device} is known there.", "See: archive show."
+        )
     one = the_one("device", device, found, lambda each: str(each.device_guid))
     return str(one.device_guid)
 
@@ -96,13 +105,16 @@ def devices_table(found: Iterable[pb.DeviceUsage]) -> None:
             each.device_name,
             format_size(each.archive.stored_bytes),
             format_size(each.archive.kept_bytes),
+            format_size(each.archive.uploaded_bytes),
+            format_size(each.archive.downloaded_bytes),
             _last(each.archive),
             _seat(each),
             each.device_guid,
         )
         for each in sorted(found, key=lambda each: each.device_name.casefold())
     ]
-    output.table(("device", "stored", "deleted, kept", "last backup", "seat", "GUID"), rows)
+    columns = ("device", "stored", "deleted, kept", "uploaded", "downloaded", "last backup", "seat")
+    output.table((*columns, "GUID"), rows)
 
 
 def of_quota(usage: pb.ArchiveUsage, quota: DiskQuota) -> str:

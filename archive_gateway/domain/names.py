@@ -43,6 +43,11 @@ class ArchiveId:
         return None
 
 
+def is_uuid(text: str) -> bool:
+    """Whether a text is a UUID in lower case."""
+    return _UUID.fullmatch(text) is not None
+
+
 def is_blob_name(type: BlobType, name: str) -> bool:
     """Whether a blob of this type may have this name."""
     return name == CONFIG if type is BlobType.CONFIG else _HASH.fullmatch(name) is not None

@@ -13,11 +13,17 @@ from service_kit.sizes import format_size
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 MOST_BYTES = 140 * MIB  # restic's packs are at most 128 MiB and a little
-MOST_SMALL_BYTES = 64 * KIB
-MOST_SMALL = 1000  # locks, or escrow records, of a device
+MOST_LOCK_BYTES = 64 * KIB
+MOST_LOCKS = 1000  # of a device
+# A record has about 2 KiB and is never deleted. Few in an hour: whoever floods them while a
+# credential is stolen must not keep the device from adding its own for longer.
+MOST_ESCROW_BYTES = 16 * KIB
+MOST_ESCROW = 20
+ESCROW_PERIOD = timedelta(hours=1)
 # Locks must go through for a restore, and escrow for a recovery: they stand outside the quota.
 UNCOUNTED = frozenset({BlobType.LOCKS, BlobType.ESCROW})
 PRUNE_ALLOWANCE = timedelta(hours=24)
+_MOST = {BlobType.LOCKS: MOST_LOCK_BYTES, BlobType.ESCROW: MOST_ESCROW_BYTES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ def check_size(upload: Upload) -> None:
     Raises:
         LimitReached: BLOB_REFUSED.
     """
-    most = MOST_BYTES if upload.counts else MOST_SMALL_BYTES
+    most = _MOST.get(upload.type, MOST_BYTES)
     if upload.size > most:
         raise LimitReached(
             Reason.BLOB_REFUSED,

@@ -61,7 +61,7 @@ def percent_passed(used: int, limit: int | None) -> int:
 _QUOTA_NEXT = {
     80: ": 80 per cent are reached.",
     90: ": 90 per cent are reached.",
-    100: ": backups are refused; restore, forget and prune work.",
+    100: ": new data is refused unless a prune is allowed; restore, forget and prune work.",
 }
 _SEATS_NEXT = {
     80: ": 80 per cent are reached.",

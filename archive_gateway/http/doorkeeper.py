@@ -110,5 +110,8 @@ def _basic(authorization: str | None) -> tuple[str, str]:
 
 def _refused(what: str) -> Unauthenticated:
     return Unauthenticated(
-        Reason.CREDENTIALS_INVALID, what, "Open the archive again with the device's own program."
+        Reason.CREDENTIALS_INVALID,
+        what,
+        "A backup by the device's own program opens it anew. Without a seat, ask the administrator "
+        "for a grant.",
     )

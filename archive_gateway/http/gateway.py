@@ -30,6 +30,8 @@ from service_kit.metrics import Metrics
 
 log = structlog.get_logger()
 
+UPLOADS_OF_DEVICE, UPLOADS_OF_ACCOUNT = 8, 32  # restic uses 5 connections, unless told otherwise
+LISTS_OF_DEVICE, LISTS_OF_ACCOUNT = 2, 8  # each may be of a million blobs
 _DRAIN_SECONDS = 60.0
 _METHODS = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST, hdrs.METH_DELETE}
 
@@ -67,7 +69,8 @@ class Gateway:
         self._sender = sender
         self._purge_soon = purge_soon
         self._metrics = metrics
-        self._slots = Slots()
+        self._uploads = Slots(UPLOADS_OF_DEVICE, UPLOADS_OF_ACCOUNT)
+        self._lists = Slots(LISTS_OF_DEVICE, LISTS_OF_ACCOUNT)
         self._handlers: dict[tuple[Kind, str], Handler] = {
             (Kind.REPOSITORY, hdrs.METH_POST): self._create,
             (Kind.LIST, hdrs.METH_GET): self._list,
@@ -90,6 +93,8 @@ class Gateway:
         known = request.method in _METHODS  # a stranger may send any word
         method = request.method if known else "other"
         self._metrics.archive_requests.labels(method, str(response.status)).inc()
+        path = request.rel_url.raw_path
+        log.debug("archive.request", method=method, path=path, status=response.status)
         return response
 
     async def _answer(self, request: web.Request, target: Target) -> web.StreamResponse:
@@ -124,7 +129,8 @@ class Gateway:
         return web.Response()
 
     async def _list(self, call: Call) -> web.StreamResponse:
-        return await self._sender.list(call.request, call.target)
+        async with self._lists.turn(call.target.archive):
+            return await self._sender.list(call.request, call.target)
 
     async def _head(self, call: Call) -> web.Response:
         return await self._sender.head(call.target)
@@ -138,7 +144,7 @@ class Gateway:
             return plain(411, "Length Required")
         upload = Upload(target.archive, target.type, target.name, size)
         check_size(upload)
-        async with self._slots.turn(target.archive):
+        async with self._uploads.turn(target.archive):
             await self._receiver.receive(call.request, call.access, upload)
         return web.Response()
 

@@ -61,8 +61,8 @@ class Receiver:
         Raises:
             OffsiteError: it was refused, and nothing of it is kept.
         """
-        if upload.type is BlobType.DATA:
-            await self._room.check(upload.size)
+        if upload.counts:
+            await self._room.check(upload.size, into_reserve=upload.type is not BlobType.DATA)
         outcome = await self._database.run(
             uploads.reserve, self._tenancy, upload, access.generation, now()
         )

@@ -1,5 +1,6 @@
 """Downloads and lists."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 import structlog
@@ -23,6 +24,7 @@ log = structlog.get_logger()
 V1 = "application/vnd.x.restic.rest.v1"
 V2 = "application/vnd.x.restic.rest.v2"
 BINARY = "application/octet-stream"
+STALLED_SECONDS = 60.0  # as for uploads
 _IN_ONE_PIECE = 1 << 18  # bytes; more is streamed
 
 
@@ -38,15 +40,14 @@ class Sender:
     async def list(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Names, and sizes for clients that speak version 2, of all blobs of a type."""
         version_2 = V2 in request.headers.get(hdrs.ACCEPT, "")
-        found = await self._database.read(
-            blobs.list_live, target.archive, target.type, sizes=version_2
-        )
-        body = found.encode()
+        text = self._database.read(blobs.list_live, target.archive, target.type, sizes=version_2)
+        body = (await text).encode()
         response = web.StreamResponse()
         response.content_type = V2 if version_2 else V1
         response.content_length = len(body)
         await response.prepare(request)
-        await _sent(response, len(body), b"", _slices(body))
+        if not await _sent(response, len(body), b"", _slices(body)) and request.transport:
+            request.transport.abort()
         return response
 
     async def head(self, target: Target) -> web.Response:
@@ -124,16 +125,26 @@ async def _sent(
 ) -> bool:
     """Whether the medium gave all that was promised; an answer that has begun can only be cut."""
     try:
-        await response.write(first)
+        await _write(response, first)
         length -= len(first)
         async for chunk in chunks:
-            await response.write(chunk)
+            await _write(response, chunk)
             length -= len(chunk)
-    except OffsiteError:
+    except (OffsiteError, FileNotFoundError, TimeoutError):
         return False
     except ConnectionError:  # the client went away
         return True
     return length == 0
+
+
+async def _write(response: web.StreamResponse, chunk: bytes) -> None:
+    """Write a chunk, to a client that takes it in time: one that stalls holds memory for nothing.
+
+    Raises:
+        TimeoutError: it does not.
+    """
+    async with asyncio.timeout(STALLED_SECONDS):
+        await response.write(chunk)
 
 
 async def _slices(body: bytes) -> AsyncIterator[bytes]:

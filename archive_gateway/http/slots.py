@@ -1,4 +1,4 @@
-"""How many uploads run at once: others wait for their turn, so that no device starves another."""
+"""How many requests of a kind run at once: others wait, so that no device starves another."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,21 +7,20 @@ from weakref import WeakValueDictionary
 
 from archive_gateway.domain.names import ArchiveId
 
-OF_DEVICE = 8  # restic uses 5 connections, unless told otherwise
-OF_ACCOUNT = 32
-
 
 class Slots:
     """Turns of devices and of accounts."""
 
-    def __init__(self) -> None:
+    def __init__(self, of_device: int, of_account: int) -> None:
+        self._of_device = of_device
+        self._of_account = of_account
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
     async def turn(self, archive: ArchiveId) -> AsyncIterator[None]:
         """Wait for a turn of the device, then for one of its account."""
-        device = self._of(f"{archive.account_id}/{archive.device_guid}", OF_DEVICE)
-        account = self._of(archive.account_id, OF_ACCOUNT)
+        device = self._of(f"{archive.account_id}/{archive.device_guid}", self._of_device)
+        account = self._of(archive.account_id, self._of_account)
         async with device, account:
             yield
 

@@ -7,7 +7,7 @@ from archive_gateway.blob_stores import BlobStore, StoredFile
 from archive_gateway.domain.names import Location
 from archive_gateway.inspection.scrub import is_whole
 from archive_gateway.inspection.strays import batches, strays_of
-from archive_gateway.operations import adopting, holding
+from archive_gateway.operations import adopting, holding, recovery
 from archive_gateway.store import blobs
 from archive_gateway.store.blobs import Blob
 from archive_gateway.store.tables import DELETED, LIVE, QUARANTINED
@@ -40,6 +40,9 @@ async def rebuild(
     `validate_only` nothing changes. Else purges, which a restore holds, go on at the end.
     """
     so_far = Rebuilt()
+    if not validate_only:
+        while await database.run(recovery.return_expired, now()):
+            pass
     nonce = ""
     while found := await database.read(blobs.after, nonce, _AT_ONCE, "", _KEPT):
         so_far = await _forget(database, store, found, so_far, validate_only=validate_only)
@@ -61,7 +64,9 @@ async def _adopt(
     validate_only: bool,
 ) -> Rebuilt:
     so_far = replace(so_far, compared=so_far.compared + len(files))
-    for file in await strays_of(database, store, files):
+    strays = await strays_of(database, store, files)
+    # Of several of a name the latest becomes live: a repository that was made anew has two configs.
+    for file in sorted(strays, key=_nonce, reverse=True):
         location = Location.parse(file.location)
         whole = location is not None and await _whole(store, location, file.size)
         if location is None or not whole:
@@ -75,6 +80,10 @@ async def _adopt(
             adopted_bytes=so_far.adopted_bytes + file.size,
         )
     return so_far
+
+
+def _nonce(file: StoredFile) -> str:
+    return file.location.rpartition(".")[2]
 
 
 async def _forget(

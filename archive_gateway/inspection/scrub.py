@@ -50,11 +50,12 @@ async def _one(database: Database, store: BlobStore, blob: Blob, so_far: Scrubbe
         if await is_whole(store, blob) or await is_whole(store, blob):
             return so_far
     except (OffsiteError, FileNotFoundError):
-        if not await database.read(blobs.known, [blob.location.nonce]):
+        if await database.read(blobs.state_of, blob.location.nonce) is None:
             return so_far  # purged while it was looked for
         log.error("archive.blob_missing", location=str(blob.location))
         return replace(so_far, missing=so_far.missing + 1)
-    await database.run(uploads.set_aside, blob, "its content is not what it was", now())
+    if not await database.run(uploads.set_aside, blob, "its content is not what it was", now()):
+        return so_far
     log.error("archive.quarantined", location=str(blob.location))
     return replace(so_far, quarantined=so_far.quarantined + 1)
 

@@ -65,6 +65,8 @@ def _out(
     """Move a blob out of its repository; its bytes leave the quota."""
     moved = blobs.remove_live(tx, blob.location.nonce, state, now, arrived)
     if moved:
+        if state == PURGING:
+            archives.note_purge(tx, blob.archive_id, now)
         kept = blob.size if state == DELETED else 0
         delta = Delta(stored_bytes=-blob.size, kept_bytes=kept)
         archives.add(tx, archive.account_id, blob.archive_id, delta)

@@ -64,7 +64,11 @@ def revoke(tx: Transaction, grant_id: str, now: datetime) -> None:
     """
     grant = store.find(tx, grant_id, now)
     if grant is None:
-        raise NotFound(Reason.NOT_FOUND, "No such grant is in force.", "See: archive grants.")
+        raise NotFound(
+            Reason.NOT_FOUND,
+            "No such grant of this server is in force.",
+            "See: archive grants. One of a provider ends by its time, or by that operator.",
+        )
     store.revoke(tx, grant_id, now)
     audit.record(
         tx,

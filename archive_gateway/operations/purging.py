@@ -48,13 +48,15 @@ def mark_lapsed(tx: Transaction, tenancy: Tenancy, now: datetime) -> int:
         return 0
     for archive in tenancy.lapsed(tx, now, 1):
         archive_id = archives.find(tx, archive)
-        if archive_id is None:
+        if archive_id is None or _is_rebuilt_lately(tx, tenancy, archive.account_id, now):
             continue
         archives.lock_account(tx, archive.account_id)
+        if not _seatless(tx, tenancy, archive.account_id, archive.device_guid):
+            continue  # it has come back while this waited
         found = blobs.in_states(tx, archive_id, [LIVE, DELETED, QUARANTINED], AT_ONCE)
         if not found:
             continue
-        purged = _mark(tx, archive.account_id, found)
+        purged = _mark(tx, archive.account_id, found, now)
         audit.record(
             tx,
             "archive.lapsed",
@@ -98,7 +100,7 @@ def purge(
                 "End its seat first, or purge only what is deleted.",
             )
         found += blobs.in_states(tx, archive_id, states, EVERY)
-    purged = _mark(tx, account_id, found)
+    purged = _mark(tx, account_id, found, now)
     audit.record(
         tx,
         "archive.purged",
@@ -115,15 +117,21 @@ def forget(tx: Transaction, gone: Sequence[Blob]) -> None:
     blobs.forget(tx, [each.location.nonce for each in gone])
 
 
-def waiting(tx: Transaction, most: int = AT_ONCE) -> list[Blob]:
-    """Some marked blobs, whose files are to be removed."""
-    return blobs.purging(tx, most)
+def waiting(tx: Transaction, after: str = "", most: int = AT_ONCE) -> list[Blob]:
+    """Some marked blobs, whose files are to be removed, that follow a nonce."""
+    return blobs.purging(tx, after, most)
+
+
+def _is_rebuilt_lately(tx: Transaction, tenancy: Tenancy, account_id: str, now: datetime) -> bool:
+    """Whether the ledger may not know yet that a device has come back since its seat ended."""
+    rebuilt = holding.rebuild_time(tx)
+    return rebuilt is not None and now < rebuilt + tenancy.policy(tx, account_id).retention
 
 
 def _mark_due(tx: Transaction, account_id: str, before: datetime) -> int:
     archives.lock_account(tx, account_id)  # then look again: an undelete may have come before
     found = blobs.due(tx, account_id, before, AT_ONCE)
-    _mark(tx, account_id, [(each, DELETED) for each in found])
+    _mark(tx, account_id, [(each, DELETED) for each in found], before)
     return len(found)
 
 
@@ -132,10 +140,13 @@ def _seatless(tx: Transaction, tenancy: Tenancy, account_id: str, device_guid: s
     return tenant is None or not tenant.holds_seat
 
 
-def _mark(tx: Transaction, account_id: str, found: Iterable[tuple[Blob, str]]) -> Purged:
+def _mark(
+    tx: Transaction, account_id: str, found: Iterable[tuple[Blob, str]], through: datetime
+) -> Purged:
     """Mark blobs, and take their bytes from what they were counted as; the account's row is held.
 
-    They were found since it is: nobody else has moved or marked them.
+    They were found since it is: nobody else has moved or marked them. All were deleted by the time
+    `through`, or are with it.
     """
     stored: dict[int, int] = defaultdict(int)
     kept: dict[int, int] = defaultdict(int)
@@ -148,6 +159,7 @@ def _mark(tx: Transaction, account_id: str, found: Iterable[tuple[Blob, str]]) -
             (stored if state == LIVE else kept)[blob.archive_id] -= blob.size
     blobs.to_purge(tx, nonces)
     for archive_id in sorted({*stored, *kept}):
+        archives.note_purge(tx, archive_id, through)
         delta = Delta(stored_bytes=stored[archive_id], kept_bytes=kept[archive_id])
         archives.add(tx, account_id, archive_id, delta)
     return Purged(len(nonces), total)

@@ -17,7 +17,10 @@ from service_kit.ledger import audit
 
 @dataclass(frozen=True)
 class Undeleted:
-    """What changed, in blobs and bytes; `lost` are those of that time that are gone for good."""
+    """What changed, in blobs and bytes; `lost` are those of that time that are gone for good.
+
+    `purge_time` is set where more of that time may be gone: what was deleted up to then was purged.
+    """
 
     devices: int = 0
     restored_blobs: int = 0
@@ -25,6 +28,7 @@ class Undeleted:
     deleted_blobs: int = 0
     deleted_bytes: int = 0
     lost_blobs: int = 0
+    purge_time: datetime | None = None
 
 
 def undelete(
@@ -74,7 +78,9 @@ def _undelete(tx: Transaction, archive_id: int, to: datetime, now: datetime) -> 
     then = past(tx, archive_id, to)
     restored = and_(then.here, blobs.c.state == DELETED, then.held)
     deleted = and_(then.here, blobs.c.state == LIVE, ~then.held)
-    figures = Undeleted(0, *_count(tx, restored), *_count(tx, deleted), then.lost)
+    purged = archives.purge_time(tx, archive_id)
+    incomplete = purged if purged is not None and to < purged else None
+    figures = Undeleted(0, *_count(tx, restored), *_count(tx, deleted), then.lost, incomplete)
     remembered = select(blobs.c.nonce, blobs.c.live_time, blobs.c.delete_time).where(restored)
     tx.execute(insert(history).from_select(["nonce", "live_time", "delete_time"], remembered))
     # First out, then in: a name has one live blob at a time.
@@ -98,4 +104,5 @@ def _sum(one: Undeleted, other: Undeleted) -> Undeleted:
         one.deleted_blobs + other.deleted_blobs,
         one.deleted_bytes + other.deleted_bytes,
         one.lost_blobs + other.lost_blobs,
+        max(filter(None, (one.purge_time, other.purge_time)), default=None),
     )

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from archive_gateway.domain import rules
 from archive_gateway.domain.names import BlobType, Location, new_nonce
-from archive_gateway.domain.rules import MOST_SMALL, Upload
+from archive_gateway.domain.rules import Upload
 from archive_gateway.domain.standing import Standing
 from archive_gateway.store import archives, blobs, reservations
 from archive_gateway.store.archives import Account, Delta
@@ -59,7 +59,7 @@ def reserve(
         _fit(tx, account, standing, upload, now)
         archives.add_reserved(tx, archive_id, upload.size)
     else:
-        _check_few(tx, archive_id, upload)
+        _check_few(tx, archive_id, upload, now)
     location = Location(upload.archive, upload.type, upload.name, new_nonce())
     reservation = Reservation(archive_id, location, upload.size, now + LIFETIME)
     reservations.add(tx, reservation)
@@ -81,9 +81,9 @@ def commit(
         PermissionDenied: ARCHIVE_READ_ONLY, or a config where there is one by now.
         Unavailable: the upload outlived its promise.
     """
-    standing_of(tx, tenancy, upload, generation)
     account_id = upload.archive.account_id
     archives.lock_account(tx, account_id)
+    standing_of(tx, tenancy, upload, generation)
     if not reservations.take(tx, reservation.nonce):
         raise outlived()
     blob = Blob(reservation.archive_id, reservation.location, upload.size)
@@ -118,6 +118,7 @@ def confirm(
         PermissionDenied: ARCHIVE_READ_ONLY.
         Unavailable: it was deleted since; it has to be sent once more.
     """
+    archives.lock_account(tx, upload.archive.account_id)  # a purge may be under way
     standing_of(tx, tenancy, upload, generation)
     if not blobs.confirm(tx, blob.location.nonce, now):
         raise Unavailable(
@@ -125,13 +126,17 @@ def confirm(
         )
 
 
-def set_aside(tx: Transaction, blob: Blob, why: str, now: datetime) -> None:
-    """Take a blob out of its archive whose file is not what it was; a new upload heals it."""
-    account_id = blob.location.archive.account_id
+def set_aside(tx: Transaction, blob: Blob, why: str, now: datetime) -> bool:
+    """Take a blob out of its archive whose file is not what it was; a new upload heals it.
+
+    So is one that was deleted, which an undelete would else bring back. False: it was purged.
+    """
+    account_id, nonce = blob.location.archive.account_id, blob.location.nonce
     archives.lock_account(tx, account_id)
-    if not blobs.remove_live(tx, blob.location.nonce, QUARANTINED, now):
-        return
-    if blob.location.type not in rules.UNCOUNTED:
+    was_live = blobs.remove_live(tx, nonce, QUARANTINED, now)
+    if not was_live and not blobs.set_aside_deleted(tx, nonce):
+        return False
+    if was_live and blob.location.type not in rules.UNCOUNTED:
         delta = Delta(stored_bytes=-blob.size, kept_bytes=blob.size)
         archives.add(tx, account_id, blob.archive_id, delta)
     audit.record(
@@ -143,6 +148,7 @@ def set_aside(tx: Transaction, blob: Blob, why: str, now: datetime) -> None:
         actor="server",
         now=now,
     )
+    return True
 
 
 def extend(tx: Transaction, nonce: str, now: datetime) -> None:
@@ -201,11 +207,19 @@ def _fit(
             raise rules.quota_exceeded(limit.holder, used, limit.quota_bytes)
 
 
-def _check_few(tx: Transaction, archive_id: int, upload: Upload) -> None:
-    there = blobs.count_live(tx, archive_id, upload.type)
-    if there + reservations.count(tx, archive_id, upload.type) >= MOST_SMALL:
+def _check_few(tx: Transaction, archive_id: int, upload: Upload, now: datetime) -> None:
+    promised = reservations.count(tx, archive_id, upload.type)
+    if upload.type is BlobType.ESCROW:
+        lately = blobs.count_live(tx, archive_id, upload.type, now - rules.ESCROW_PERIOD)
+        if lately + promised >= rules.MOST_ESCROW:
+            raise LimitReached(
+                Reason.BLOB_REFUSED,
+                f"Too many escrow records, at most {rules.MOST_ESCROW} an hour are kept",
+                "Try again in an hour.",
+            )
+    elif blobs.count_live(tx, archive_id, upload.type) + promised >= rules.MOST_LOCKS:
         raise LimitReached(
             Reason.BLOB_REFUSED,
-            f"Too many {upload.type}, at most {MOST_SMALL} are kept",
+            f"Too many locks, at most {rules.MOST_LOCKS} are kept",
             "Remove stale ones: restic unlock --remove-all.",
         )

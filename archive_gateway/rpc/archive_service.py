@@ -15,7 +15,7 @@ from archive_gateway.operations import grants, purging, undelete, usage
 from archive_gateway.rpc import messages
 from archive_gateway.tenancy import Tenancy
 from service_kit.clock import now
-from service_kit.conversions import optional_time, to_timestamp
+from service_kit.conversions import optional_time, optional_timestamp, to_timestamp
 from service_kit.database.paging import PageRequest
 from service_kit.errors import FieldViolation, InvalidArgument
 from service_kit.server.context import Context
@@ -58,6 +58,7 @@ class ArchiveServicer(ArchiveServiceServicer):
             deleted_blobs=done.deleted_blobs,
             deleted_bytes=done.deleted_bytes,
             lost_blobs=done.lost_blobs,
+            purge_time=optional_timestamp(done.purge_time),
         )
 
     async def PurgeArchive(

@@ -177,6 +177,21 @@ def note_backup(tx: Transaction, archive_id: int, time: datetime) -> None:
     tx.execute(update(archives).where(older).values(last_backup_time=time))
 
 
+def note_purge(tx: Transaction, archive_id: int, time: datetime) -> None:
+    """Note that what was deleted up to a time is gone for good."""
+    last = archives.c.purge_time
+    older = (archives.c.id == archive_id) & (last.is_(None) | (last < time))
+    tx.execute(update(archives).where(older).values(purge_time=time))
+
+
+def purge_time(tx: Transaction, archive_id: int) -> datetime | None:
+    """Up to when what was deleted is gone for good; None: nothing is."""
+    found: datetime | None = tx.execute(
+        select(archives.c.purge_time).where(archives.c.id == archive_id)
+    ).scalar()
+    return found
+
+
 def add_downloaded(tx: Transaction, archive: ArchiveId, size: int) -> None:
     """Count bytes that were read."""
     tx.execute(

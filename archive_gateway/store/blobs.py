@@ -109,11 +109,15 @@ def list_live(tx: Transaction, archive: ArchiveId, type: BlobType, *, sizes: boo
     return f"[{tx.execute(statement).scalar() or ''}]"
 
 
-def count_live(tx: Transaction, archive_id: int, type: BlobType) -> int:
-    """How many blobs of a type there are."""
+def count_live(
+    tx: Transaction, archive_id: int, type: BlobType, since: datetime | None = None
+) -> int:
+    """How many blobs of a type there are, or have come since a time."""
     statement = select(func.count()).where(
         table.c.archive_id == archive_id, table.c.type == type, _IS_LIVE
     )
+    if since is not None:
+        statement = statement.where(table.c.live_time > since)
     return int(tx.execute(statement).scalar_one())
 
 
@@ -162,6 +166,12 @@ def remove_live(
     return tx.execute(statement.values(state=state, delete_time=now)).rowcount == 1
 
 
+def set_aside_deleted(tx: Transaction, nonce: str) -> bool:
+    """Set a deleted blob aside, so that nothing brings it back; False: it is not deleted."""
+    statement = update(table).where(table.c.nonce == nonce, table.c.state == DELETED)
+    return tx.execute(statement.values(state=QUARANTINED)).rowcount == 1
+
+
 def due(tx: Transaction, account_id: str, deleted_before: datetime, most: int) -> list[Blob]:
     """Some blobs deleted before a time, in the order of their deletion.
 
@@ -182,10 +192,14 @@ def due(tx: Transaction, account_id: str, deleted_before: datetime, most: int) -
 def in_states(
     tx: Transaction, archive_id: int, states: Sequence[str], most: int
 ) -> list[tuple[Blob, str]]:
-    """Some blobs of an archive, with the state of each."""
+    """Some blobs of an archive, with the state of each.
+
+    Data comes last: without its index, half a repository is not taken for a whole one.
+    """
     statement = select(*_COLUMNS, table.c.state).join_from(table, archives)
     statement = statement.where(table.c.archive_id == archive_id, table.c.state.in_(states))
-    return [(_blob(row), row.state) for row in tx.execute(statement.limit(most))]
+    statement = statement.order_by(table.c.type == BlobType.DATA, table.c.nonce).limit(most)
+    return [(_blob(row), row.state) for row in tx.execute(statement)]
 
 
 def to_purge(tx: Transaction, nonces: Sequence[str]) -> None:
@@ -194,10 +208,10 @@ def to_purge(tx: Transaction, nonces: Sequence[str]) -> None:
         tx.execute(update(table).where(table.c.nonce.in_(some)).values(state=PURGING))
 
 
-def purging(tx: Transaction, most: int) -> list[Blob]:
-    """Some blobs that are marked so."""
-    statement = _JOINED.where(table.c.state == PURGING).limit(most)
-    return [_blob(row) for row in tx.execute(statement)]
+def purging(tx: Transaction, after: str, most: int) -> list[Blob]:
+    """Some blobs that are marked so, in the order of their nonces, that follow one."""
+    marked = _JOINED.where(table.c.state == PURGING, table.c.nonce > after)
+    return [_blob(row) for row in tx.execute(marked.order_by(table.c.nonce).limit(most))]
 
 
 def forget(tx: Transaction, nonces: Sequence[str]) -> None:

@@ -48,6 +48,8 @@ def _tables(metadata: MetaData) -> None:
         Column("uploaded_bytes", BigInteger, nullable=False),
         Column("downloaded_bytes", BigInteger, nullable=False),
         Column("last_backup_time", UtcTime),
+        # What was deleted up to here may be gone for good: the past before it is not complete.
+        Column("purge_time", UtcTime),
         UniqueConstraint("account_id", "device_guid"),
     )
     _blobs(metadata)
@@ -94,12 +96,13 @@ def _blobs(metadata: MetaData) -> None:
     )
     columns = blobs.c
     live, deleted = columns.state == LIVE, columns.state == DELETED
-    gone = columns.state.in_([PURGING, QUARANTINED])
+    gone = columns.state == QUARANTINED
     for name, keys, unique, where in (
         # A repository's blobs: at most one of a name; lists are read from this index alone.
         ("archive_blobs_live", (columns.archive_id, columns.type, columns.name), True, live),
         ("archive_blobs_deleted", (columns.archive_id, columns.delete_time), False, deleted),
-        ("archive_blobs_gone", (columns.state, columns.archive_id), False, gone),
+        ("archive_blobs_quarantined", (columns.archive_id,), False, gone),
+        ("archive_blobs_purging", (columns.nonce,), False, columns.state == PURGING),
     ):
         Index(name, *keys, unique=unique, sqlite_where=where, postgresql_where=where)
     # Earlier times in a repository of blobs that an undelete has moved in or out since.

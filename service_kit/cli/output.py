@@ -37,6 +37,11 @@ def _json_of(response: Message) -> str:
     )
 
 
+def document_of(message: Message) -> Any:
+    """A message as `--json` prints it, for a document that has more."""
+    return json.loads(_json_of(message))
+
+
 def line(text: str = "") -> None:
     """A line on stdout."""
     print(text, flush=True)  # a follower's reader waits for each

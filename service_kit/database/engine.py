@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 Transaction = Connection
 _ATTEMPTS = 3
+_READERS = 4  # connections to PostgreSQL that only read
 
 
 class Database:
@@ -37,8 +38,8 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 8, read_only: bool = False) -> None:
         """Open `sqlite:////absolute/path` or `postgresql://user@host/name`.
 
-        `pool_size` is the number of connections to PostgreSQL. With `read_only` a SQLite file may
-        be in use by another process.
+        `pool_size` is the number of connections to PostgreSQL that write; a few more read. With
+        `read_only` a SQLite file may be in use by another process.
 
         Raises:
             InvalidArgument: it is neither.
@@ -136,12 +137,13 @@ class Database:
         self._read_threads = ThreadPoolExecutor(sqlite.READERS, "ledger-reader")
 
     def _open_postgresql(self, pool_size: int, read_only: bool) -> None:
-        engine = postgresql.writer(self.url, pool_size)
+        engine = postgresql.writer(self.url, pool_size + _READERS)
         self._reader = postgresql.reader(engine)
         self._writer = self._reader if read_only else engine
-        # As many threads as connections: calls queue for a thread, never for a connection.
+        # As many threads as connections: calls queue for a thread, never for a connection. Reads
+        # have their own: writes may wait for a row that a long change holds.
         self._write_threads = ThreadPoolExecutor(pool_size, "ledger")
-        self._read_threads = self._write_threads
+        self._read_threads = ThreadPoolExecutor(_READERS, "ledger-reader")
 
     async def _hop(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         context = contextvars.copy_context()

@@ -52,6 +52,8 @@ def to_status(error: OffsiteError) -> GrpcStatus:
     """The status of an error: its code by class ancestry, its text, and the details."""
     code = next(CODES[each] for each in type(error).__mro__ if each in CODES)
     message, advice = cut(error.message, MESSAGE_BYTES), cut(error.advice, ADVICE_BYTES)
+    if advice and message[-1:] not in (".", "!", "?", ":"):
+        message += "."
     text = f"{message} {advice}".strip()
     status = status_pb2.Status(
         code=code.value[0], message=text, details=map(_packed, _details(error))

@@ -2,17 +2,19 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import pytest
 from sqlalchemy import text
 
+from archive_gateway.domain.names import ArchiveId
 from archive_gateway.operations import deletes, holding, purging, undelete, uploads
 from archive_gateway.operations.purging import Purged
 from archive_gateway.store import blobs
 from archive_gateway.store.tables import PURGING
+from service_kit import clock
 from service_kit.database.engine import Database, Transaction
 from service_kit.database.paging import PageRequest
 from service_kit.errors import Conflict, NotFound
@@ -22,6 +24,7 @@ from service_kit.reasons import Reason
 from tests.support import databases
 from tests.support.archive_ledger import (
     DATA,
+    DAY,
     INDEX,
     LOCKS,
     SECOND,
@@ -291,3 +294,29 @@ def test_a_lock_deleted_by_one_replica_while_another_takes_it_again_is_there(
 
     at_once(replicas[0], remove, replicas[1], again)
     assert set(ledger.live()) == {upload.name}
+
+
+def test_nothing_lapses_for_a_retention_after_a_rebuild(archive_ledger: ArchiveLedger) -> None:
+    """The ledger may be older than the return of a device: its seat would seem to have ended."""
+    archive_ledger.upload(DATA)
+    company = archive_ledger.company
+    company.generations[archive_ledger.device_guid] = None
+    archive_ledger.run(holding.let_go)
+    rebuilt, retention = clock.now(), company.policy_.retention
+    company.released[archive_ledger.device_guid] = rebuilt - retention - DAY
+    for moment, marked in ((rebuilt, 0), (rebuilt + retention - DAY, 0), (rebuilt + retention, 1)):
+        assert archive_ledger.run(purging.mark_lapsed, company, moment + DAY / 2) == marked
+
+
+class Returning(Company):
+    """A company whose device comes back to its seat while its lapse waits for the account."""
+
+    def lapsed(self, tx: Transaction, now: datetime, most: int) -> Sequence[ArchiveId]:
+        return [ArchiveId(self.account_id, each) for each in self.generations]
+
+
+def test_a_device_that_came_back_meanwhile_loses_nothing(archive_ledger: ArchiveLedger) -> None:
+    ledger = ArchiveLedger(archive_ledger.database, Returning())
+    name = ledger.upload(DATA)
+    assert ledger.run(purging.mark_lapsed, ledger.company, ledger.later()) == 0
+    assert set(ledger.live()) == {name}

@@ -163,7 +163,12 @@ def test_what_was_purged_is_lost(archive_ledger: ArchiveLedger) -> None:
     name = archive_ledger.upload(DATA)
     then = archive_ledger.later()
     archive_ledger.delete(DATA, name)
-    assert archive_ledger.undelete(then) == Undeleted(lost_blobs=1)
+    purged = archive_ledger.time
+    done = archive_ledger.undelete(then)
+    assert (done.restored_blobs, done.lost_blobs, done.purge_time) == (0, 1, purged)
+    archive_ledger.sweep()
+    assert archive_ledger.undelete(then) == Undeleted(purge_time=purged)
+    assert archive_ledger.undelete(purged) == Undeleted()
     assert archive_ledger.live() == {}
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from archive_gateway.domain import rules
 from archive_gateway.domain.names import BlobType
-from archive_gateway.domain.rules import MIB, MOST_SMALL
+from archive_gateway.domain.rules import MIB, MOST_LOCKS
 from archive_gateway.domain.standing import Limit
 from archive_gateway.operations import purging, uploads, usage
 from archive_gateway.store.blobs import Blob
@@ -192,9 +192,9 @@ def test_an_allowance_ends(archive_ledger: ArchiveLedger) -> None:
 
 def test_locks_and_escrow_stand_outside_the_quota(archive_ledger: ArchiveLedger) -> None:
     archive_ledger.company.rules(quota_bytes=0)
-    for type in (LOCKS, ESCROW):
-        archive_ledger.upload(type, size=64 << 10)
-        assert refusal(archive_ledger, type, size=(64 << 10) + 1).reason is Reason.BLOB_REFUSED
+    for type, most in ((LOCKS, rules.MOST_LOCK_BYTES), (ESCROW, rules.MOST_ESCROW_BYTES)):
+        archive_ledger.upload(type, size=most)
+        assert refusal(archive_ledger, type, size=most + 1).reason is Reason.BLOB_REFUSED
     assert archive_ledger.bytes() == (0, 0, 0)
     assert refusal(archive_ledger, DATA, size=1).reason is Reason.DISK_QUOTA_EXCEEDED
 
@@ -207,7 +207,7 @@ def test_a_blob_is_not_larger_than_a_client_ever_makes_it(archive_ledger: Archiv
 
 
 def test_a_device_has_a_thousand_locks_at_most(archive_ledger: ArchiveLedger) -> None:
-    names = archive_ledger.upload_many(LOCKS, MOST_SMALL)
+    names = archive_ledger.upload_many(LOCKS, MOST_LOCKS)
     error = refusal(archive_ledger, LOCKS)
     assert error.reason is Reason.BLOB_REFUSED
     assert "at most 1000" in error.message
@@ -316,3 +316,12 @@ def test_a_device_is_not_another(archive_ledger: ArchiveLedger) -> None:
     other.delete(DATA, name)
     assert set(archive_ledger.live()) == {name}
     assert other.live() == {}
+
+
+def test_a_flood_of_escrow_keeps_no_device_out_for_longer_than_an_hour(
+    archive_ledger: ArchiveLedger,
+) -> None:
+    archive_ledger.upload_many(BlobType.ESCROW, rules.MOST_ESCROW)
+    assert refusal(archive_ledger, BlobType.ESCROW).reason is Reason.BLOB_REFUSED
+    archive_ledger.later(rules.ESCROW_PERIOD)
+    archive_ledger.upload(BlobType.ESCROW)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from archive_gateway.domain.rules import MIB
-from archive_gateway.http.slots import OF_DEVICE
+from archive_gateway.http.gateway import UPLOADS_OF_DEVICE
 from tests.support.archives import archive_server
 from tests.support.at_rest import look, settled
 from tests.support.companies import Companies, seen_by
@@ -47,12 +47,12 @@ async def test_a_device_with_64_slow_uploads_does_not_starve_another(
                 found = await look(greedy.server.ground.database, greedy.archive.store)
                 return len(found.promises)
 
-            await eventually(under_way, lambda found: found == OF_DEVICE)
+            await eventually(under_way, lambda found: found == UPLOADS_OF_DEVICE)
             for number in range(10):
                 path = await few.save("data", content(100 + number, SIZE))
                 assert (await few.get(path)).status == 200
             assert not any(each.done() for each in slow)
-            assert await under_way() == OF_DEVICE  # and the others wait for their turn
+            assert await under_way() == UPLOADS_OF_DEVICE  # and the others wait for their turn
             go_on.set()
             assert {each.status for each in await asyncio.gather(*slow)} == {200}
             assert len(await many.list("data")) == CONNECTIONS

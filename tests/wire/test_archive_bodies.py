@@ -130,14 +130,14 @@ async def test_a_blob_that_is_too_large_is_refused_before_it_is_sent(
     await empty(server)
 
 
-@pytest.mark.parametrize("type", ["locks", "escrow"])
+@pytest.mark.parametrize(("type", "most"), [("locks", 64 << 10), ("escrow", 16 << 10)])
 async def test_locks_and_escrow_are_small(
-    server: ArchiveServer, repo: Repository, type: str
+    server: ArchiveServer, repo: Repository, type: str, most: int
 ) -> None:
-    await repo.save(type, content(1, 64 << 10))
-    refused = await repo.post(type, content(1, (64 << 10) + 1))
+    await repo.save(type, content(1, most))
+    refused = await repo.post(type, content(1, most + 1))
     assert (refused.status, refused.headers["X-Offsite-Reason"]) == (507, "BLOB_REFUSED")
-    assert set(await repo.list(type)) == {id_of(content(1, 64 << 10))}
+    assert set(await repo.list(type)) == {id_of(content(1, most))}
 
 
 async def test_an_empty_blob_is_a_blob(server: ArchiveServer, repo: Repository) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from archive_gateway.operations import undelete, uploads
+from archive_gateway.domain import rules
+from archive_gateway.operations import undelete
 from service_kit.clock import now
 from tests.support.archives import ArchiveServer, archive_server
 from tests.support.at_rest import settled
 from tests.support.repository import TYPES, Answer, Repository, content, id_of, repository
 
-MOST_SMALL = 20  # for short
+MOST_LOCKS = 20  # for short
 KEPT = ("data", "keys", "snapshots", "index", "config")
 
 
@@ -138,11 +139,11 @@ async def test_locks_are_bounded_in_number(
     server: ArchiveServer, repo: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where nothing else may be written; else a disk could be filled with them."""
-    monkeypatch.setattr(uploads, "MOST_SMALL", MOST_SMALL)
+    monkeypatch.setattr(rules, "MOST_LOCKS", MOST_LOCKS)
     server.company.read_only_ = "suspended"
-    batch = [repo.post("locks", content(each)) for each in range(2 * MOST_SMALL)]
+    batch = [repo.post("locks", content(each)) for each in range(2 * MOST_LOCKS)]
     found = sorted(each.status for each in await asyncio.gather(*batch))
-    assert found == [200] * MOST_SMALL + [507] * MOST_SMALL
+    assert found == [200] * MOST_LOCKS + [507] * MOST_LOCKS
     names = set(await repo.list("locks"))
     there = next(each for each in range(100) if id_of(content(each)) in names)
     refused = await repo.post("locks", content(100))
