@@ -4,8 +4,12 @@ import base64
 import hashlib
 import http.client
 import json
+import re
+import socket
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +26,11 @@ from service_kit.errors import (
 from service_kit.reasons import Reason
 from service_kit.validation import plain
 
-TIMEOUT = 30.0  # seconds
+TIMEOUT = 30.0  # seconds in which nothing comes
+LONGEST = 120.0  # seconds of a whole request, however slowly something comes
 LARGEST = 16 << 20  # bytes of an answer: a list of 100,000 names
 LISTED = "application/vnd.x.restic.rest.v2"
+_NAME = re.compile(r"[0-9a-f]{64}")
 ASK = "Ask your administrator."
 
 
@@ -58,7 +64,8 @@ class Archive:
         """The names of all blobs of a type."""
         listed = self._json(f"{kind}/")
         blobs = listed if isinstance(listed, list) else []
-        return [str(each.get("name")) for each in blobs if isinstance(each, dict)]
+        names = [str(each.get("name")) for each in blobs if isinstance(each, dict)]
+        return [each for each in names if _NAME.fullmatch(each)]
 
     def read(self, kind: str, name: str) -> bytes:
         """A blob's content."""
@@ -80,22 +87,26 @@ class Archive:
             raise self._unreachable("its answer can't be read") from error
 
     def _request(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        connection = http.client.HTTPSConnection(
-            self.access.address, timeout=TIMEOUT, context=self._context()
-        )
+        connection = http.client.HTTPSConnection(self.access.address, context=self._context())
         try:
-            connection.request(method, self.access.path + path, body, self._headers())
-            response = connection.getresponse()
-            answer = response.read(LARGEST)
+            place = (connection.host, connection.port)
+            with _ending_in_time(socket.create_connection(place, TIMEOUT)) as connected:
+                context = self._context()
+                connection.sock = context.wrap_socket(connected, server_hostname=place[0])
+                connection.request(method, self.access.path + path, body, self._headers())
+                response = connection.getresponse()
+                answer = response.read(LARGEST)
         except ssl.SSLCertVerificationError as error:
             raise self._another(error) from error
+        except (ssl.SSLError, http.client.BadStatusLine) as error:
+            raise self._no_https(error) from error
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(getattr(error, "strerror", None) or str(error)) from error
         finally:
             connection.close()
         if response.status not in (200, 206):
-            text = answer if method != "HEAD" else b""
-            raise self.refusal(response.status, text.decode(errors="replace") or response.reason)
+            page = answer.decode(errors="replace") if method != "HEAD" else ""
+            raise self.refusal(response.status, *_sentence_and_advice(response.reason, page))
         return answer
 
     def _headers(self) -> dict[str, str]:
@@ -110,21 +121,24 @@ class Archive:
             self._tls.load_verify_locations(self.ca_file)
         return self._tls
 
-    def refusal(self, status: int, text: str) -> OffsiteError:
-        """What an HTTP status of this archive says, in the server's words where it has any."""
+    def refusal(self, status: int, text: str, advice: str = "") -> OffsiteError:
+        """What an HTTP status of this archive says, in the server's words where it has any.
+
+        Its advice stands alone, too, but of a quota, where there is more to say.
+        """
         said = f"{self.name}: {plain(text.strip(), 500).rstrip('.') or f'HTTP status {status}'}."
         if status == 401:
-            return Unauthenticated(Reason.CREDENTIALS_REVOKED, said, ASK)
+            return Unauthenticated(Reason.CREDENTIALS_REVOKED, said, advice or ASK)
         if status == 403:
-            advice = f"Backups made so far can be restored. {ASK}"
+            advice = advice or f"Backups made so far can be restored. {ASK}"
             return PermissionDenied(Reason.ARCHIVE_READ_ONLY, said, advice)
         if status == 404:
-            return NotFound(Reason.NOT_FOUND, said, ASK)
+            return NotFound(Reason.NOT_FOUND, said, advice or ASK)
         if status == 507:
             return self._full(said)
         if status >= 500 or status == 429:
-            return Unavailable(Reason.ARCHIVE_UNAVAILABLE, said, "Try again later.")
-        return Conflict(Reason.WRONG_STATE, said, ASK)
+            return Unavailable(Reason.ARCHIVE_UNAVAILABLE, said, advice or "Try again later.")
+        return Conflict(Reason.WRONG_STATE, said, advice or ASK)
 
     def _full(self, said: str) -> LimitReached:
         if "storage full" in said:
@@ -144,6 +158,16 @@ class Archive:
             "Check this computer's network, then try again.",
         )
 
+    def _no_https(self, error: Exception) -> Unavailable:
+        """Something listens, and not by HTTPS: it is another port of the server, or going down."""
+        why = plain(str(error), 200).rstrip(".") or "it ended the connection"
+        return Unavailable(
+            Reason.PEER_UNREACHABLE,
+            f"{self.name}: no HTTPS server answers at {self.access.address}: {why}.",
+            "The server's HTTPS port is wanted, 7402 by default at a provider. If it is that one, "
+            "try again.",
+        )
+
     def _another(self, error: ssl.SSLCertVerificationError) -> PermissionDenied:
         return PermissionDenied(
             Reason.PEER_IDENTITY_MISMATCH,
@@ -151,3 +175,43 @@ class Archive:
             f"{self.access.server_guid} ({plain(error.verify_message, 200)}).",
             f"Nothing was sent. {ASK}",
         )
+
+
+def _sentence_and_advice(phrase: str, body: str) -> tuple[str, str]:
+    """What an answer says, apart from what it says to do: our servers repeat the phrase in front.
+
+    The phrase is in ASCII; another program's page is a sentence as a whole.
+    """
+    sentence, rest = body[: len(phrase)], body[len(phrase) :]
+    if rest.startswith(".") and sentence.encode("ascii", "replace").decode() == phrase:
+        return sentence, plain(rest[1:].strip(), 500)
+    return body.strip() or phrase, ""
+
+
+@contextmanager
+def _ending_in_time(connected: socket.socket) -> Iterator[socket.socket]:
+    """End a connection after the longest time, whatever its peer keeps on sending.
+
+    Raises:
+        TimeoutError: it was ended.
+    """
+    ended = threading.Event()
+
+    def end() -> None:
+        ended.set()
+        with suppress(OSError):  # it has ended already
+            same.shutdown(socket.SHUT_RDWR)
+
+    with connected, connected.dup() as same:
+        timer = threading.Timer(LONGEST, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield connected
+        except (OSError, ValueError, http.client.HTTPException):
+            if not ended.is_set():
+                raise
+        finally:
+            timer.cancel()
+    if ended.is_set():
+        raise TimeoutError(f"it took longer than {LONGEST:.0f} s")

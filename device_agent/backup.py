@@ -43,7 +43,9 @@ class Wanted:
 
     def words(self, host: str, state_folder: Path) -> list[str]:
         """For restic. The agent's own secrets are no part of any backup."""
-        words = ["backup", "--host", host, "--exclude", _literal(str(state_folder))]
+        words = ["backup", "--host", host]
+        for folder in dict.fromkeys((state_folder.absolute(), state_folder.resolve())):
+            words += ["--exclude", _literal(str(folder))]
         for name in ("exclude", "exclude_file", "tag"):
             for value in getattr(self, name):
                 words += [f"--{name.replace('_', '-')}", value]
@@ -84,8 +86,30 @@ def to(device: Device, restic: Restic, offer: Offer, wanted: Wanted, watch: Watc
         result = Result(
             offer.name, verdict, _time(), error.message, error.advice, str(error.reason)
         )
-    kept = device.state.destination(offer.storage_id, offer.name)
-    device.state.save_destination(replace(kept, last=result.document()))
+    except Exception as error:  # it stops no other destination
+        result = _failed(offer, error)
+    return _noted(device, offer, result)
+
+
+def _failed(offer: Offer, error: Exception) -> Result:
+    """A fault of this computer, or of this program."""
+    said = plain(f"{offer.name}: {type(error).__name__}: {error}", 500)
+    advice = "Look whether this computer's disk is full; if it is not, report this fault."
+    return Result(offer.name, Verdict.REFUSED, _time(), said, advice, str(Reason.INTERNAL))
+
+
+def _noted(device: Device, offer: Offer, result: Result) -> Result:
+    """The result, kept for `status`; a good one that can't be kept says so."""
+    try:
+        kept = device.state.destination(offer.storage_id, offer.name)
+        device.state.save_destination(replace(kept, last=result.document()))
+    except Exception as error:  # a full disk, or a damaged file
+        if result.verdict is not Verdict.SAVED:
+            return result
+        why = _failed(offer, error)
+        message = plain(f"{offer.name}: saved, but that can't be noted: {error}", 500)
+        advice = getattr(error, "advice", why.advice)
+        return replace(result, verdict=why.verdict, message=message, advice=advice)
     return result
 
 
@@ -103,7 +127,7 @@ def _through(
 ) -> Result:
     _check_writable(opened)
     in_escrow = escrow.ensure(device.state, device.enrollment, device.key, opened.archive)
-    repositories.ensure(device.state, restic, opened, anew=wanted.begin_anew)
+    repositories.ensure(device, restic, opened, anew=wanted.begin_anew)
     summary: dict[str, Any] = {}
 
     def listen(event: Mapping[str, Any]) -> None:
@@ -130,16 +154,16 @@ def _check_writable(opened: Opened) -> None:
 
 
 def _result(name: str, outcome: Outcome, summary: Mapping[str, Any], in_escrow: bool) -> Result:
-    unread = outcome.unread_count
-    partly = unread > 0 or (outcome.status == INCOMPLETE and not outcome.stored_again)
+    own = outcome.stored_again or outcome.damaged  # errors of the archive, and of no file here
+    some_unread = outcome.unread_count > 0 or (outcome.status == INCOMPLETE and not own)
+    partly = some_unread or outcome.damaged
+    message, advice = _told(name, outcome, some_unread=some_unread)
     return Result(
         destination=name,
         verdict=Verdict.INCOMPLETE if partly else Verdict.SAVED,
         time=_time(),
-        message=f"{name}: {unread or 'some'} files or folders could not be read." if partly else "",
-        advice="Make them readable for this user, or leave them out with --exclude."
-        if partly
-        else "",
+        message=message,
+        advice=advice,
         snapshot_id=str(summary.get("snapshot_id", "")),
         files=int(summary.get("total_files_processed", 0)),
         new_files=int(summary.get("files_new", 0)),
@@ -150,6 +174,23 @@ def _result(name: str, outcome: Outcome, summary: Mapping[str, Any], in_escrow: 
         unread=tuple(outcome.unread[:MOST_UNREAD]),
         in_escrow=in_escrow,
     )
+
+
+def _told(name: str, outcome: Outcome, *, some_unread: bool) -> tuple[str, str]:
+    """What was amiss with a backup that made a snapshot, and what to do; nothing if nothing was."""
+    said: list[tuple[str, str]] = []
+    if some_unread:
+        what = f"{outcome.unread_count or 'some'} files or folders could not be read."
+        said.append((what, "Make them readable for this user, or leave them out with --exclude."))
+    if outcome.damaged:
+        what = "the archive is damaged, and this snapshot may lack content."
+        repair = f'Repair it (restic "{name}" -- repair index), then back up again.'
+        said.append((what, repair))
+    if outcome.stored_again:
+        what = "the archive had lost content; what is still here was stored again."
+        said.append((what, f'See what it lacks besides: restic "{name}" -- check.'))
+    message = "; ".join(what.rstrip(".") for what, _ in said)
+    return f"{name}: {message}." if said else "", " ".join(advice for _, advice in said)
 
 
 def _literal(path: str) -> str:

@@ -49,11 +49,12 @@ class Device:
         self.enrollment = state.enrollment
         self.key = DeviceKey.load(state)
         self.server = Server(self.enrollment, self.key)
+        self.offered: tuple[Offer, ...] = ()  # when it was asked last
 
     def offers(self) -> Offers:
         """Which destinations it is offered."""
         found = ask(self.state, self.server)
-        self.enrollment = self.state.enrollment
+        self.enrollment, self.offered = self.state.enrollment, found.destinations
         return found
 
     def open(self, offer: Offer) -> Opened:

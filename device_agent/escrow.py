@@ -5,6 +5,8 @@ So a company can restore what a computer that is lost has saved, and a provider 
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from cryptography import x509
 
@@ -35,15 +37,29 @@ def ensure(state: State, enrollment: Enrollment, key: DeviceKey, archive: Archiv
 def _record(state: State, enrollment: Enrollment, key: DeviceKey) -> bytes:
     """The record of the present password and recovery key: one, however often it is put."""
     stated = statements.read_recovery_key(enrollment.recovery_key, enrollment.server_guid)
-    known = json.loads(files.read(state.escrow_file) or b"{}")
-    if (known.get("recipient"), known.get("device")) != (stated.recipient, enrollment.device_id):
-        record = _sealed(state, enrollment, key, stated.recipient)
-        known = {"recipient": stated.recipient, "device": enrollment.device_id, "record": record}
+    password = state.password(enrollment.device_id).encode()
+    present = {
+        "recipient": stated.recipient,
+        "device": enrollment.device_id,
+        "password_sha256": hashlib.sha256(password).hexdigest(),
+    }
+    known = _known(state)
+    if "record" not in known or any(known.get(name) != present[name] for name in present):
+        known = {**present, "record": _sealed(state, key, stated.recipient, password)}
         files.write(state.escrow_file, json.dumps(known).encode())
     return str(known["record"]).encode()
 
 
-def _sealed(state: State, enrollment: Enrollment, key: DeviceKey, recipient: str) -> str:
+def _known(state: State) -> Mapping[str, Any]:
+    """The record that was made, and of what; nothing if it can't be read: it is made anew."""
+    try:
+        known = json.loads(files.read(state.escrow_file) or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _sealed(state: State, key: DeviceKey, recipient: str, password: bytes) -> str:
     ca = x509.load_pem_x509_certificate(files.read(state.server_ca_file) or b"")
-    sealed = recovery_key.seal(recipient, state.password(enrollment.device_id).encode())
+    sealed = recovery_key.seal(recipient, password)
     return statements.escrow_record(key.private_key, key.certificate, ca, sealed, now())

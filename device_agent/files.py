@@ -80,8 +80,11 @@ def remove(*paths: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder that only its owner may enter, if there is none."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make a folder that only its owner may enter, durably, and those above it that are missing."""
+    for each in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        each.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(PermissionError):  # one above may be another's, and not readable
+            _sync_folder(each.parent)
 
 
 @contextlib.contextmanager

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from device_agent import offers, restore
+from device_agent import offers, refused, restore
 from device_agent.destinations import Device
 from device_agent.restic import Restic
-from service_kit.errors import OffsiteError
+from service_kit.errors import OffsiteError, Unavailable
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,11 @@ class Listed:
 
     snapshots: list[dict[str, Any]]
     refusals: list[OffsiteError]
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether a destination could not be reached."""
+        return any(isinstance(each, Unavailable) for each in self.refusals)
 
 
 def snapshots(device: Device, restic: Restic, name: str | None) -> Listed:
@@ -28,5 +33,5 @@ def snapshots(device: Device, restic: Restic, name: str | None) -> Listed:
             listed = restore.snapshots(restic, opened.repository, opened.archive) if there else []
             found.snapshots.extend({"destination": offer.name, **each} for each in listed)
         except OffsiteError as error:
-            found.refusals.append(error)
+            found.refusals.append(refused.reading(device, offer, error))
     return found

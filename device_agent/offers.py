@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from offsite.customer.v1.device_service_pb2 import Destination, DestinationState
 
-from device_agent.server import Server, Told
+from device_agent.server import LONGEST_NAME, Server, Told
 from device_agent.state import State
 from service_kit.errors import Conflict, NotFound, OffsiteError, PermissionDenied, Unavailable
 from service_kit.reasons import Reason
@@ -78,8 +78,8 @@ def _note(state: State, told: Told) -> None:
     device, known = told.answer.device, state.enrollment
     present = replace(
         known,
-        device_name=device.name,
-        user_email=device.user_email,
+        device_name=plain(device.name, LONGEST_NAME),
+        user_email=plain(device.user_email, LONGEST_NAME),
         addresses=tuple(dict.fromkeys([known.addresses[0], *told.addresses])),
         recovery_key=told.answer.recovery_key,
     )

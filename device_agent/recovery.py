@@ -18,6 +18,7 @@ from device_agent.proof import ensure_ca
 from device_agent.restic import Restic
 from device_agent.restic_failures import error_of, is_wrong_password
 from device_agent.restic_run import Repository, run
+from service_kit.clock import now
 from service_kit.errors import (
     Conflict,
     FieldViolation,
@@ -25,6 +26,7 @@ from service_kit.errors import (
     NotFound,
     OffsiteError,
     PermissionDenied,
+    Unauthenticated,
 )
 from service_kit.identity import recovery_key, statements
 from service_kit.identity.guid import parse_guid
@@ -35,6 +37,8 @@ from service_kit.settings import join_address, split_address
 from service_kit.validation import Checks
 
 MOST_RECORDS = 1000
+LONGEST_PASSWORD = 200  # characters
+_LOST = (Reason.NOT_FOUND, Reason.WRONG_STATE, Reason.ARCHIVE_UNAVAILABLE)  # of one record
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,12 @@ def reached(address: str, server_guid: str, grant: Grant) -> Iterator[Archive]:
     except ValueError as error:
         raise InvalidArgument([FieldViolation("ADDRESS", "must be HOST:PORT")]) from error
     access = grant.access(place, parse_guid("--guid", server_guid))
-    with TemporaryDirectory(prefix="offsite-device-") as folder:
-        yield Archive(place, access, ensure_ca(access, Path(folder) / "ca.pem"))
+    try:
+        with TemporaryDirectory(prefix="offsite-device-") as folder:
+            yield Archive(place, access, ensure_ca(access, Path(folder) / "ca.pem"))
+    except Unauthenticated as error:
+        advice = "The grant has ended, or it is wrong. Ask for a new one: archive grant."
+        raise Unauthenticated(error.reason, error.message, advice) from error
 
 
 def password_of(restic: Restic, archive: Archive, device_guid: str, sheet: RecoverySheet) -> str:
@@ -91,6 +99,7 @@ def password_of(restic: Restic, archive: Archive, device_guid: str, sheet: Recov
         NotFound: there is no record.
         PermissionDenied: none is the device's own, or none is sealed to this sheet.
         Conflict: none opens the repository.
+        OffsiteError: the archive can't be reached, or restic fails with each.
     """
     records = sorted(_proven(archive, device_guid, sheet), key=lambda each: each.time)
     passwords = [each for record in reversed(records) for each in _unsealed(record, sheet)]
@@ -100,9 +109,17 @@ def password_of(restic: Restic, archive: Archive, device_guid: str, sheet: Recov
             f"No password of device {device_guid} is sealed to the recovery key of this sheet.",
             "Use the sheet of the recovery key that was in force when the device backed up.",
         )
+    refusals: list[OffsiteError] = []
     for password in dict.fromkeys(passwords):
-        if opens(restic, Repository(archive.access, archive.ca_file, password)):
-            return password
+        try:
+            if opens(restic, Repository(archive.access, archive.ca_file, password)):
+                return password
+        except OffsiteError as error:
+            if error.reason is Reason.PEER_UNREACHABLE:
+                raise
+            refusals.append(error)
+    if refusals:
+        raise refusals[0]
     raise Conflict(
         Reason.ESCROW_REFUSED,
         f"The repository at {archive.access.address} is not the one that device {device_guid} "
@@ -127,7 +144,7 @@ def opens(restic: Restic, repository: Repository) -> bool:
     raise error_of(outcome, archive)
 
 
-def _proven(archive: Archive, device_guid: str, sheet: RecoverySheet) -> Iterator[EscrowRecord]:
+def _proven(archive: Archive, device_guid: str, sheet: RecoverySheet) -> list[EscrowRecord]:
     """The records that the device made; a refusal, if there are none but others'."""
     names = archive.names(KIND)[:MOST_RECORDS]
     if not names:
@@ -137,23 +154,42 @@ def _proven(archive: Archive, device_guid: str, sheet: RecoverySheet) -> Iterato
             "It backed up without a recovery key, or is another device's archive. With the "
             "computer's own password: --password-file.",
         )
-    refusals: list[OffsiteError] = []
-    for name in names:
+    found = [_record(archive, name, device_guid, sheet) for name in names]
+    records = [each for each in found if isinstance(each, EscrowRecord)]
+    refusals = [each for each in found if isinstance(each, OffsiteError)]
+    if not records:
+        raise refusals[0]
+    return records
+
+
+def _record(
+    archive: Archive, name: str, device_guid: str, sheet: RecoverySheet
+) -> EscrowRecord | OffsiteError:
+    """The record of this name, or why it is of no use, which says nothing of the others.
+
+    Raises:
+        OffsiteError: the archive refuses all, or can't be reached.
+    """
+    try:
         text = archive.read(KIND, name).decode("ascii", errors="replace")
-        try:
-            yield statements.read_escrow_record(text, sheet.customer_guid, device_guid)
-        except PermissionDenied as error:
-            refusals.append(error)
-    if len(refusals) == len(names):
-        raise _forged(refusals[0])
+    except OffsiteError as error:
+        if error.reason in _LOST:
+            return error
+        raise
+    try:
+        return statements.read_escrow_record(text, sheet.customer_guid, device_guid, now())
+    except PermissionDenied as error:
+        return _forged(error)
 
 
 def _unsealed(record: EscrowRecord, sheet: RecoverySheet) -> Iterator[str]:
-    """The password of a record, if it is sealed to this sheet's key."""
+    """The password of a record, if it is sealed to this sheet's key and may be one of ours."""
     try:
-        yield recovery_key.unseal(sheet.key.private_key, record.sealed).decode("ascii")
+        password = recovery_key.unseal(sheet.key.private_key, record.sealed).decode("ascii")
     except (PermissionDenied, UnicodeDecodeError):
         return
+    if password.isprintable() and 0 < len(password) <= LONGEST_PASSWORD:
+        yield password
 
 
 def _forged(error: OffsiteError) -> PermissionDenied:

@@ -9,10 +9,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from service_kit.errors import Unavailable
+from service_kit.errors import Conflict
 from service_kit.reasons import Reason
 
 OLDEST = (0, 14)
+TIMEOUT = 30  # seconds of asking for the version
 _VERSION = re.compile(r"restic (\d+)\.(\d+)")
 # By the word that stands in ID or ID_LIKE of /etc/os-release.
 _INSTALL = {
@@ -37,7 +38,7 @@ def find(named: Path | None) -> Restic:
     """The restic that was named, that of this Python's environment, or that of the PATH.
 
     Raises:
-        Unavailable: there is none, or it is too old; it says how to install one.
+        Conflict: there is none, or it is too old; it says how to install one.
     """
     program = _named(named) if named else _found()
     version = _version_of(program)
@@ -65,18 +66,23 @@ def _found() -> Path:
 def _version_of(program: Path) -> tuple[int, int]:
     try:
         told = subprocess.run(
-            [program, "version"], capture_output=True, text=True, timeout=30, check=True
+            [program, "version"], capture_output=True, text=True, timeout=TIMEOUT, check=True
         ).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        raise _missing(f"{program} does not run: {error}.") from error
+    except subprocess.CalledProcessError as error:
+        raise _missing(f"{program} is no restic: it ended with {error.returncode}.") from error
+    except subprocess.TimeoutExpired as error:
+        raise _missing(f"{program} does not run: it said nothing in {TIMEOUT} s.") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise _missing(f"{program} does not run: {why}.") from error
     match = _VERSION.match(told)
     if match is None:
         raise _missing(f"{program} is no restic.")
     return int(match[1]), int(match[2])
 
 
-def _missing(what: str) -> Unavailable:
-    return Unavailable(
+def _missing(what: str) -> Conflict:
+    return Conflict(
         Reason.RESTIC_MISSING,
         what,
         f"Install it ({install_line()}), or name one with --restic PATH.",

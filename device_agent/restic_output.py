@@ -19,6 +19,17 @@ _REFUSED = re.compile(
     r"|server response unexpected: (?P<old>\d{3}) ?(?P<old_text>.*?) \(\d{3}\)"
 )
 _UNREAD = re.compile(r"(?P<gone>.+) does not exist, skipping|ignoring error for (?P<item>.+?): .*")
+# Of what a backup compares with, the snapshot before: content that no index knows is stored again;
+# content that an index knows and that can't be read is not, as it counts as stored.
+_STORED_AGAIN = re.compile(
+    r"parts of .+ not found in the repository index; storing the file again"
+    r"|tree [0-9a-f]{64} is not known; the repository could be damaged, run `.+` to "
+    r"try to repair it|(id|blob) \S+ not found in (the )?repository",
+    re.DOTALL,
+)
+_DAMAGED = re.compile(
+    r"tree [0-9a-f]{64} could not be loaded; the repository could be damaged: .*", re.DOTALL
+)
 _NETWORK = re.compile(
     r"connection refused|no such host|i/o timeout|network is unreachable|no route to host"
     r"|connection reset|context deadline exceeded|EOF$"
@@ -72,14 +83,29 @@ def unread_item(line: str) -> str | None:
     """The file or folder of which a line says that it could not be read."""
     event = event_of(line)
     if event and event["message_type"] == "error":
-        return None if is_stored_again(line) else str(event.get("item") or "something")
+        item = str(event.get("item") or "something")
+        is_archives = is_stored_again(line) or is_damaged(line)
+        return None if is_archives else plain(item, LONGEST_LINE)
     match = _UNREAD.fullmatch(line)
-    return (match["gone"] or match["item"]) if match else None
+    return plain(match["gone"] or match["item"], LONGEST_LINE) if match else None
 
 
 def is_stored_again(line: str) -> bool:
-    """Whether a line tells of a file whose content the repository had lost: it is saved anew."""
-    return "storing the file again" in line
+    """Whether a line tells of content that the repository had lost, and that is saved anew."""
+    return _STORED_AGAIN.fullmatch(_error_in(line)) is not None
+
+
+def is_damaged(line: str) -> bool:
+    """Whether a line tells of content that can't be read there, and so may be lost to a backup."""
+    return _DAMAGED.fullmatch(_error_in(line)) is not None
+
+
+def _error_in(line: str) -> str:
+    """What an event tells of an item, without the item's name before it."""
+    event = event_of(line) or {}
+    error = event.get("error")
+    said = str(error.get("message") or "") if isinstance(error, dict) else ""
+    return said.removeprefix(f"{event.get('item')}: ")
 
 
 def sentence_of(line: str) -> str:
@@ -88,7 +114,8 @@ def sentence_of(line: str) -> str:
     error = event.get("error")
     inner = error.get("message") if isinstance(error, dict) else None
     said = event.get("message") or inner or (line if not event else "")
-    return re.sub(r"^((Fatal|Error): )+", "", str(said)).splitlines()[0] if said else ""
+    lines = re.sub(r"^((Fatal|Error): )+", "", str(said)).splitlines()
+    return plain(lines[0], LONGEST_LINE) if lines else ""  # JSON hides what steers a terminal
 
 
 def is_network(line: str) -> bool:
@@ -98,6 +125,6 @@ def is_network(line: str) -> bool:
 
 def without_secrets(text: str, secrets: Sequence[str]) -> str:
     """A line as it may be shown: no credential, no password, nothing that steers a terminal."""
-    for secret in secrets:
+    for secret in filter(None, secrets):
         text = text.replace(secret, "***")
     return plain(_USERINFO.sub(r"\1***@", text), LONGEST_LINE)

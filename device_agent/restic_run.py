@@ -61,7 +61,10 @@ class Outcome:
     """How much that was."""
 
     stored_again: bool = False
-    """Whether it saved files anew whose content the repository had lost; it calls that an error."""
+    """Whether it saved content anew that the repository had lost; it calls that an error."""
+
+    damaged: bool = False
+    """Whether it told of content of the repository that can't be read, and took it as saved."""
 
     refusal: Refusal | None = None
     """The last refusal of the server that it told of."""
@@ -137,6 +140,7 @@ def _listen(
     for raw in stderr:
         line = restic_output.without_secrets(raw.rstrip("\n"), secrets)
         outcome.stored_again |= restic_output.is_stored_again(line)
+        outcome.damaged |= restic_output.is_damaged(line)
         item = restic_output.unread_item(line)
         if item is not None:
             outcome.unread_count += 1

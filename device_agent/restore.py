@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from device_agent import refused
 from device_agent.archive import Archive
 from device_agent.destinations import Device, Opened
 from device_agent.offers import Offer
@@ -68,7 +69,7 @@ def first_with(device: Device, restic: Restic, offers: Sequence[Offer], snapshot
                 check_there(restic, opened, snapshot)
             return opened
         except OffsiteError as error:
-            refusals.append(error)
+            refusals.append(refused.reading(device, offer, error))
     raise refusals[0]
 
 

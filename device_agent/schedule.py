@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from device_agent.schedule_units import MARK, NAME, When, cron_line, service_unit, timer_unit
-from service_kit.errors import Conflict, Unavailable
+from service_kit.errors import Conflict
 from service_kit.reasons import Reason
 
 TIMEOUT = 60  # seconds of systemctl or crontab
@@ -36,17 +36,31 @@ def scheduler() -> Scheduler:
     """The one of this computer.
 
     Raises:
-        Unavailable: there is neither.
+        Conflict: there is neither.
     """
-    if _has_user_systemd():
-        return Systemd(_units_folder())
-    if shutil.which("crontab"):
-        return Cron()
-    raise Unavailable(
-        Reason.UNAVAILABLE,
+    found = _present()
+    if found is not None:
+        return found
+    raise Conflict(
+        Reason.WRONG_STATE,
         "There is neither a systemd of this user nor cron on this computer.",
         "Start `backup --quiet PATH…` by what there is; `schedule install --print` shows the line.",
     )
+
+
+def scheduling() -> Scheduler | None:
+    """What has scheduled something, or could have; None where nothing can be scheduled.
+
+    Units that were written stay found where this user's systemd does not answer just now.
+    """
+    written = Systemd(units_folder())
+    return _present() or (written if written.show() else None)
+
+
+def _present() -> Scheduler | None:
+    if _has_user_systemd():
+        return Systemd(units_folder())
+    return Cron() if shutil.which("crontab") else None
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,13 @@ class Systemd:
     def _files(self) -> dict[str, Path]:
         return {each: self.folder / f"{NAME}.{each}" for each in ("service", "timer")}
 
+    def texts(self, when: When, command: Sequence[str]) -> dict[Path, str]:
+        """What each unit's file is to hold."""
+        return {
+            self._files["service"]: service_unit(command),
+            self._files["timer"]: timer_unit(when),
+        }
+
     def install(self, when: When, command: Sequence[str]) -> None:
         """Write both units and start the timer."""
         self.write(when, command)
@@ -70,8 +91,8 @@ class Systemd:
     def write(self, when: When, command: Sequence[str]) -> None:
         """Write both units."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._files["service"].write_text(service_unit(command))
-        self._files["timer"].write_text(timer_unit(when))
+        for path, text in self.texts(when, command).items():
+            path.write_text(text)
 
     def remove(self) -> bool:
         """Stop the timer and remove both units."""
@@ -134,17 +155,25 @@ def _has_user_systemd() -> bool:
     return asked.returncode == 0
 
 
-def _units_folder() -> Path:
+def units_folder() -> Path:
+    """Where this user's units are."""
     config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(config) / "systemd" / "user"
 
 
 def _run(command: Sequence[str], given: str = "") -> None:
-    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=TIMEOUT)
+    try:
+        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=TIMEOUT)
+    except OSError as error:
+        raise _failed(f"{command[0]} does not run: {error.strerror}") from error
     if done.returncode:
         told = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise Conflict(
-            Reason.WRONG_STATE,
-            f"{command[0]} ended with status {done.returncode}: {told}",
-            "Start `backup --quiet PATH…` by hand or by other means until that is mended.",
-        )
+        raise _failed(f"{command[0]} ended with status {done.returncode}: {told}")
+
+
+def _failed(what: str) -> Conflict:
+    return Conflict(
+        Reason.WRONG_STATE,
+        f"{what.rstrip('.')}.",
+        "Start `backup --quiet PATH…` by hand or by other means until that is mended.",
+    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from service_kit.cli.durations import parse_duration
+from service_kit.cli.durations import format_duration, parse_duration
 from service_kit.errors import FieldViolation, InvalidArgument
 
 NAME = "offsite-device-backup"
@@ -53,7 +53,7 @@ class When:
         """For people."""
         if self.every is None:
             return f"daily at {self.hour:02}:{self.minute:02}"
-        return f"every {self.every}"
+        return f"every {format_duration(int(self.every.total_seconds()))}"
 
 
 def parse_when(at: str | None, every: str | None) -> When:
@@ -105,9 +105,12 @@ WantedBy=timers.target
 
 
 def cron_line(when: When, command: Sequence[str]) -> str:
-    """A crontab's line; cron reads % as the end of a line."""
+    """A crontab's line; cron reads % as the end of a line, and mails what it prints.
+
+    So only what went wrong is left to be mailed.
+    """
     words = " ".join(map(shlex.quote, command)).replace("%", r"\%")
-    return f"{when.cron} {words} {MARK}"
+    return f"{when.cron} {words} >/dev/null {MARK}"
 
 
 def _systemd_word(word: str) -> str:

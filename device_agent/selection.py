@@ -6,13 +6,13 @@ from device_agent.restic import Restic
 
 
 def opened(device: Device, name: str) -> Opened:
-    """The destination of this name.
+    """The destination of this name; no seat is taken there.
 
     Raises:
-        OffsiteError: it is not offered, refuses or can't be reached.
+        OffsiteError: it is not offered or not used, refuses or can't be reached.
     """
     (offer,) = offers.named(device.offers().destinations, [name])
-    return device.open(offer)
+    return device.open_held(offer)
 
 
 def with_snapshot(device: Device, restic: Restic, name: str | None, snapshot: str) -> Opened:

@@ -21,7 +21,9 @@ from service_kit.identity import device_certificate, device_token
 from service_kit.identity.enrollment import Invitation
 from service_kit.identity.jws import Unproven
 from service_kit.reasons import Reason
+from service_kit.validation import plain, resource_id
 
+LONGEST_NAME = 254  # characters of a device's name, or of its user's
 TIMEOUT = 60.0  # seconds; opening an archive may wait for a provider
 
 Ask = Callable[[grpc.aio.Channel], Awaitable[Any]]
@@ -120,9 +122,9 @@ async def _enroll(invitation: Invitation, key: Any) -> Welcome:
     addresses, done = await _dialled([invitation.address], invitation.guid, ask)
     certificate = _certificate(done, ca, key)
     enrollment = Enrollment(
-        device_id=done.device.id,
-        device_name=done.device.name,
-        user_email=done.device.user_email,
+        device_id=resource_id("device.id", done.device.id),  # it names files here
+        device_name=plain(done.device.name, LONGEST_NAME),
+        user_email=plain(done.device.user_email, LONGEST_NAME),
         server_guid=invitation.guid,
         addresses=tuple(dict.fromkeys([invitation.address, *addresses])),
         recovery_key=done.recovery_key,

@@ -57,7 +57,8 @@ def _add(standing: Standing, device: Device, offer: Offer) -> None:
         try:
             usage = device.open_held(offer).usage
         except OffsiteError as error:
-            message, advice = message or error.message, advice or error.advice
+            if not message:  # else the server has said why, and what to do
+                message, advice = error.message, error.advice
             standing.is_unreachable |= isinstance(error, Unavailable)
     standing.destinations.append(_document(offer, kept, usage, message, advice))
 

@@ -11,8 +11,10 @@ import platformdirs
 
 from device_agent import files
 from device_agent.access import Access
+from service_kit.clock import now
 from service_kit.errors import Conflict
 from service_kit.reasons import Reason
+from service_kit.validation import resource_id
 
 PROGRAM = "offsite-device"
 PASSWORD_BYTES = 32
@@ -116,8 +118,12 @@ class State:
         return self._destinations / f"{storage_id}.pem"
 
     def password_file(self, device_id: str) -> Path:
-        """Where a device's repository password is kept, whatever else is forgotten."""
-        return self.folder / "passwords" / device_id
+        """Where a device's repository password is kept, whatever else is forgotten.
+
+        Raises:
+            InvalidArgument: it is no device's GUID: a server must not name another file by it.
+        """
+        return self.folder / "passwords" / resource_id("device id", device_id)
 
     def password(self, device_id: str) -> str:
         """A device's repository password, made durable before it is answered if there was none."""
@@ -127,9 +133,16 @@ class State:
         return (files.read(path) or b"").decode().strip()
 
     def set_password(self, device_id: str, password: str) -> None:
-        """Take over the repository password of an archive that another computer began."""
-        files.write(self.password_file(device_id), password.encode())
-        files.remove(self.escrow_file)  # it sealed the other password
+        """Take over the repository password of an archive that another computer began.
+
+        The present one stays beside it, as GUID.TIME: it may be the only copy.
+        """
+        path = self.password_file(device_id)
+        former = files.read(path)
+        if former is not None:
+            files.write(path.with_name(f"{path.name}.{now():%Y%m%dT%H%M%S.%fZ}"), former)
+        files.remove(self.escrow_file)  # it sealed the former password
+        files.write(path, password.encode())
 
     def forget(self) -> None:
         """Forget the enrollment and all access; repository passwords are kept."""

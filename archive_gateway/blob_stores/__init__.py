@@ -32,6 +32,9 @@ class BlobStore(Protocol):
     spool: Path
     """Where an upload is written before it is whole; on the medium itself if that is a disk."""
 
+    keeps_spooled: bool
+    """Whether a spooled file becomes the blob itself, rather than being copied elsewhere."""
+
     async def put(self, spooled: Path, location: str) -> None:
         """Keep a spooled file at a location; it is durable, and gone from the spool, on return."""
 

@@ -38,6 +38,8 @@ _NOT_OURS = "lost+found"  # of a file system's root; only root may look into it
 class DiskStore:
     """A folder of blobs; every call to the disk is made in a thread of the store's own."""
 
+    keeps_spooled = True
+
     def __init__(self, folder: Path) -> None:
         """Make the folder if need be.
 

@@ -51,6 +51,8 @@ _PAST_THE_END = 416
 class S3Store:
     """A bucket of blobs, or all below a prefix in one."""
 
+    keeps_spooled = False
+
     def __init__(
         self,
         where: str,

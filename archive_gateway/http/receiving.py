@@ -119,7 +119,8 @@ class Receiver:
         path: Path | None,
         alive: Callable[[], Awaitable[None]],
     ) -> None:
-        size, digest = await spool(request.content, path, self._threads, alive)
+        kept = self._store.keeps_spooled
+        size, digest = await spool(request.content, path, self._threads, alive, kept=kept)
         if size != upload.size:
             raise _wrong("Content-Length", f"says {upload.size} bytes, and {size} came")
         if upload.type is not BlobType.CONFIG and digest != upload.name:

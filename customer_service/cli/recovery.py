@@ -1,6 +1,11 @@
 """`offsite-customer recovery-key`: what opens the archives when every computer is gone."""
 
 import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +23,8 @@ from service_kit.reasons import Reason
 
 if TYPE_CHECKING:
     from service_kit.identity.recovery_sheet import RecoverySheet
+
+ENDING = (signal.SIGHUP, signal.SIGTERM)
 
 app = App(name="recovery-key", help="What opens the archives when every computer is gone.")
 
@@ -41,15 +48,16 @@ def create(*, file: Annotated[Path | None, Parameter(name="--output")] = None) -
     sheet = _new_sheet()
     if file is not None:
         _write(file, sheet.text(now()))
+    made = pb.CreateRecoveryKeyResponse()
     try:
         request = pb.CreateRecoveryKeyRequest(recipient=sheet.key.recipient)
-        made = call(service().CreateRecoveryKey, request)
-    except Unavailable:
-        # It may be in force: the only copy of the private half must not end with this process.
-        _show(sheet, pb.CreateRecoveryKeyResponse(), file)
-        raise
-    except OffsiteError:
-        if file is not None:
+        with _raising_signals():
+            made = call(service().CreateRecoveryKey, request)
+    except BaseException as error:
+        if not isinstance(error, OffsiteError) or isinstance(error, Unavailable):
+            # It may be in force: the only copy of the private half must not end with this process.
+            _show(sheet, made, file)
+        elif file is not None:
             file.unlink()
         raise
     _show(sheet, made, file)
@@ -75,6 +83,25 @@ def _new_sheet() -> "RecoverySheet":
     return RecoverySheet(recovery_key.generate(), get_identity().guid)
 
 
+@contextmanager
+def _raising_signals() -> Iterator[None]:
+    """Let what would end this process at once raise SystemExit."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heeded = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]  # nohup
+    before = {each: signal.signal(each, end) for each in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _show(sheet: "RecoverySheet", made: pb.CreateRecoveryKeyResponse, file: Path | None) -> None:
     """Print the sheet, or where it was written; a program gets the answer and the same."""
     document = {
@@ -87,17 +114,38 @@ def _show(sheet: "RecoverySheet", made: pb.CreateRecoveryKeyResponse, file: Path
         return
     document["private_key"] = sheet.key.private_key
     text = sheet.text(now())
-    output.show_document(document, lambda: output.line(text), quiet=sheet.key.private_key)
+    try:
+        output.show_document(document, lambda: output.line(text), quiet=sheet.key.private_key)
+    except OSError:  # the reader has gone, or a disk is full: no copy would be left
+        sys.stderr.write(f"{text}\n")
+        raise
 
 
 def _write(file: Path, text: str) -> None:
     """Write a new file that only its owner may read, durably."""
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as written:
-            written.write(f"{text}\n")
-            written.flush()
-            os.fsync(descriptor)
+        _write_new(file, f"{text}\n")
     except OSError as error:
         violation = FieldViolation("--output", f"{file} can't be made: {error.strerror}")
         raise InvalidArgument([violation]) from error
+
+
+def _write_new(file: Path, text: str) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as written:
+            written.write(text)
+            written.flush()
+            os.fsync(descriptor)
+        _sync_folder(file.parent)
+    except BaseException:
+        file.unlink(missing_ok=True)  # half of a sheet is none
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,14 +1,15 @@
 """`offsite-device backup`."""
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from device_agent import files
+from device_agent.cli.parameters import absolute
 from device_agent.cli.program import options, state
 from device_agent.cli.progress import bar
+from device_agent.cli.telling import together
 from service_kit.cli import output
 from service_kit.cli.confirmation import count_of
 from service_kit.cli.options import printing
@@ -35,6 +36,7 @@ def backup(
 
     One after the other: none stops another. Ends with 0 if all is saved at each; 1 if one refused,
     or if something could not be read; 3 if one could not be reached, and nothing else was wrong.
+    With --quiet it prints the snapshots' ids, a line each.
 
     Parameters
     ----------
@@ -55,13 +57,15 @@ def backup(
     from device_agent import offers, restic
     from device_agent.destinations import Device
 
-    wanted = backups.Wanted(_absolute(paths), exclude, exclude_file, tag, begin_anew)
+    patterns = absolute("--exclude-file", exclude_file)
+    wanted = backups.Wanted(present(paths), exclude, patterns, tag, begin_anew)
     device = Device(state())
     program = restic.find(options().restic)
     with files.held(state().lock_file, "A backup"):
         found = device.offers()
         if found.untold and not printing().json:
-            output.warn(f"{found.untold.message} Going on with what that server last said.")
+            going_on = "Going on with what that server last said."
+            output.warn(together(found.untold.message, going_on))
         results = []
         for offer in offers.named(found.destinations, to):
             with bar(offer.name) as watch:
@@ -73,17 +77,24 @@ def backup(
     return backups.status_of(results, DONE, REFUSED, UNREACHABLE)
 
 
-def _absolute(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """The paths; one must be there. One that is not is counted as not read."""
-    if not any(os.path.lexists(each) for each in paths):
+def present(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """The paths; one must be there. One that is not is counted as not read.
+
+    Raises:
+        InvalidArgument: none is, or one is empty.
+    """
+    found = absolute("PATH", paths)
+    if not any(map(os.path.lexists, found)):
         description = f"{paths[0]} is not there" if paths else "name files or folders"
         raise InvalidArgument([FieldViolation("PATH", description)])
-    return tuple(str(Path(each).absolute()) for each in paths)
+    return found
 
 
 def _tell(result: "Result") -> None:
     """How it ended at one destination: what is saved on stdout, what is not on stderr."""
-    if result.snapshot_id and not printing().quiet:
+    if result.snapshot_id and printing().quiet:
+        output.line(result.snapshot_id)
+    elif result.snapshot_id:
         output.line(
             f"{result.destination}: saved as {result.snapshot_id[:8]}: "
             f"{count_of(result.files, 'file')}, {format_size(result.processed_bytes)}, "

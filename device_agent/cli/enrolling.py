@@ -1,7 +1,6 @@
 """`offsite-device enroll` and `unenroll`."""
 
-from pathlib import Path
-
+from device_agent.cli.parameters import GivenPath
 from device_agent.cli.program import state
 from service_kit.cli import output
 from service_kit.cli.parameters import Flag
@@ -11,7 +10,7 @@ from service_kit.errors import OffsiteError, Unauthenticated
 LINE = "Enrollment line (HOST:PORT/GUID/CODE)"
 
 
-def enroll(*, file: Path | None = None) -> None:
+def enroll(*, file: GivenPath | None = None) -> None:
     """Enroll this computer by the line that the administrator's `device add` printed.
 
     The line is asked for on the terminal, or read from stdin. It is a secret for a day.

@@ -1,10 +1,9 @@
 """`offsite-device password`: of a computer that took over from another."""
 
-from pathlib import Path
-
 from cyclopts import App
 
 from device_agent import files
+from device_agent.cli.parameters import GivenPath
 from device_agent.cli.program import options, state
 from service_kit.cli import output
 from service_kit.cli.secret_input import read_secret
@@ -13,7 +12,7 @@ app = App(name="password", help="The password of this computer's archives.")
 
 
 @app.command
-def import_(*, file: Path | None = None, recovery_sheet: Path | None = None) -> None:
+def import_(*, file: GivenPath | None = None, recovery_sheet: GivenPath | None = None) -> None:
     """Take over the password of an archive that another computer began as this device.
 
     It is asked for on the terminal, or read from stdin, unless a file is named.
@@ -36,7 +35,7 @@ def import_(*, file: Path | None = None, recovery_sheet: Path | None = None) -> 
         password = read_secret(file, "Repository password", "--file")
         find = adoption.of_password(program, password)
     with files.held(device.state.lock_file, "A backup"):
-        name = adoption.adopt(device, find)
+        name = adoption.adopt(device, program, find)
     output.show_document(
         {"destination": name},
         lambda: output.line(f"The password opens the archive at {name}, and is this computer's."),

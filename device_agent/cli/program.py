@@ -2,10 +2,10 @@
 
 import contextvars
 from dataclasses import dataclass
-from pathlib import Path
 
 from cyclopts import Parameter
 
+from device_agent.cli.parameters import GivenPath
 from device_agent.state import State
 from service_kit.cli.options import PrintOptions, print_as
 
@@ -18,10 +18,10 @@ HELP = "Backs this computer up to its company's own server and to the providers 
 class Options(PrintOptions):
     """The options of every command."""
 
-    state: Path | None = None
+    state: GivenPath | None = None
     """The folder of this computer's key, certificate and password; keep it secret."""
 
-    restic: Path | None = None
+    restic: GivenPath | None = None
     """The restic to use, 0.14 or newer; else that of this Python's environment or the PATH."""
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from device_agent.cli.backups import Repeated
+from device_agent.cli.parameters import GivenPath
 from device_agent.cli.program import options
 from device_agent.cli.progress import bar
 from device_agent.cli.showing import COLUMNS, row
@@ -23,10 +24,10 @@ def recover(
     /,
     *,
     guid: str,
-    grant_file: Path,
-    recovery_sheet: Path | None = None,
-    password_file: Path | None = None,
-    target: Path | None = None,
+    grant_file: GivenPath,
+    recovery_sheet: GivenPath | None = None,
+    password_file: GivenPath | None = None,
+    target: GivenPath | None = None,
     snapshot: str = "latest",
     include: Repeated = (),
     list_: Flag = False,
@@ -38,7 +39,7 @@ def recover(
     Parameters
     ----------
     address
-        HOST:PORT of that server's HTTPS.
+        HOST:PORT of that server's HTTPS; 7402 by default at a provider.
     guid
         That server's GUID.
     grant_file

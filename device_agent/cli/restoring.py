@@ -1,11 +1,11 @@
 """`offsite-device restore`."""
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from device_agent.cli.backups import Repeated
+from device_agent.cli.parameters import GivenPath
 from device_agent.cli.program import options, state
 from device_agent.cli.progress import bar
 from service_kit.cli import output
@@ -13,7 +13,9 @@ from service_kit.cli import output
 From = Annotated[str | None, Parameter(name="--from")]
 
 
-def restore(snapshot: str, /, *, target: Path, from_: From = None, include: Repeated = ()) -> None:
+def restore(
+    snapshot: str, /, *, target: GivenPath, from_: From = None, include: Repeated = ()
+) -> None:
     """Restore a snapshot, of the first destination that has it unless one is named.
 
     Parameters

@@ -1,15 +1,23 @@
 """`offsite-device schedule`: backups by themselves."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from device_agent.cli.backups import Repeated
+from device_agent.cli.backups import Repeated, present
+from device_agent.cli.parameters import absolute
 from device_agent.cli.program import options, state
 from service_kit.cli import output
 from service_kit.cli.parameters import Flag
-from service_kit.errors import FieldViolation, InvalidArgument
+from service_kit.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from device_agent.schedule_units import When
+
+NOTHING = "No backups are scheduled"
 
 app = App(name="schedule", help="Backups by themselves, by a systemd timer or cron.")
 
@@ -36,30 +44,34 @@ def install(
     every
         Every so often instead, like 4h.
     to
-        As of `backup`; so are the others.
+        Only to this destination; repeatable.
+    exclude
+        Leave out what matches this pattern of restic's; repeatable.
+    exclude_file
+        A file of such patterns, a line each; repeatable.
+    tag
+        A tag for the snapshots; repeatable.
     print_
-        Only print what would be installed.
+        Only print what would be installed, each file under its name.
     """
     from device_agent import restic, schedule
-    from device_agent.schedule_units import cron_line, parse_when, service_unit, timer_unit
+    from device_agent.schedule_units import parse_when
 
-    if not paths:
-        raise InvalidArgument([FieldViolation("PATH", "name files or folders")])
+    found = present(paths)
     when = parse_when(at, every)
+    patterns = absolute("--exclude-file", exclude_file)
     here = state()
     _ = here.enrollment  # a schedule that can do nothing is refused
     command = [
         *_program(),
         *("--state", str(here.folder), "--restic", str(restic.find(options().restic).program)),
         *("backup", "--quiet"),
-        *_options(to=to, exclude=exclude, exclude_file=_absolute(exclude_file), tag=tag),
+        *_options(to=to, exclude=exclude, exclude_file=patterns, tag=tag),
         "--",
-        *_absolute(paths),
+        *found,
     ]
     if print_:
-        output.line(service_unit(command))
-        output.line(timer_unit(when))
-        output.line(cron_line(when, command))
+        _print(when, command)
         return
     by = schedule.scheduler()
     by.install(when, command)
@@ -74,10 +86,11 @@ def remove() -> None:
     """Schedule no backups any longer."""
     from device_agent import schedule
 
-    by = schedule.scheduler()
-    was = by.remove()
-    said = "No backups are scheduled any longer." if was else "No backups were scheduled."
-    output.show_document({"by": by.kind, "removed": was}, lambda: output.line(said))
+    by = schedule.scheduling()
+    was = by is not None and by.remove()
+    said = f"{NOTHING} any longer." if was else "No backups were scheduled."
+    document = {"by": by.kind if by else "", "removed": was}
+    output.show_document(document, lambda: output.line(said))
 
 
 @app.command
@@ -85,12 +98,30 @@ def show() -> None:
     """Show what is scheduled."""
     from device_agent import schedule
 
-    by = schedule.scheduler()
-    text = by.show()
+    by = schedule.scheduling()
+    text = by.show() if by else ""
     output.show_document(
-        {"by": by.kind, "scheduled": bool(text), "text": text},
-        lambda: output.line(text or "No backups are scheduled."),
+        {"by": by.kind if by else "", "scheduled": bool(text), "text": text},
+        lambda: output.line(text or f"{NOTHING}."),
     )
+
+
+def _print(when: "When", command: list[str]) -> None:
+    """What systemd would be given, and cron where it can say that."""
+    from device_agent.schedule import Systemd, units_folder
+    from device_agent.schedule_units import cron_line
+
+    texts = {str(path): text for path, text in Systemd(units_folder()).texts(when, command).items()}
+    with suppress(InvalidArgument):  # systemd knows more intervals than cron
+        texts["crontab"] = f"{cron_line(when, command)}\n"
+    files = [{"file": name, "text": text} for name, text in texts.items()]
+
+    def people() -> None:
+        for name, text in texts.items():
+            output.line(f"# {name}")
+            output.line(text)
+
+    output.show_document({"when": str(when), "command": command, "files": files}, people)
 
 
 def _program() -> list[str]:
@@ -102,7 +133,3 @@ def _program() -> list[str]:
 def _options(**values: tuple[str, ...]) -> list[str]:
     pairs = [(f"--{name.replace('_', '-')}", each) for name, all in values.items() for each in all]
     return [word for pair in pairs for word in pair]
-
-
-def _absolute(paths: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(str(Path(each).absolute()) for each in paths)

@@ -4,8 +4,10 @@ from typing import Any
 
 from device_agent.cli.program import options, state
 from device_agent.cli.restoring import From
+from device_agent.cli.telling import together
 from service_kit.cli import output
 from service_kit.cli.program import DONE, UNREACHABLE
+from service_kit.errors import OffsiteError, Unavailable
 from service_kit.sizes import format_size
 from service_kit.validation import plain
 
@@ -21,8 +23,8 @@ STANDING = (
 )
 
 
-def snapshots(*, from_: From = None) -> None:
-    """List the snapshots at each destination, oldest first.
+def snapshots(*, from_: From = None) -> int:
+    """List the snapshots at each destination, oldest first. Ends with 3 if one can't be reached.
 
     Parameters
     ----------
@@ -33,16 +35,20 @@ def snapshots(*, from_: From = None) -> None:
     from device_agent.destinations import Device
 
     found = listing.snapshots(Device(state()), restic.find(options().restic), from_)
+    if found.refusals and not found.snapshots:
+        raise _first(found.refusals)
 
     def people() -> None:
         rows = [(each["destination"], *row(each)) for each in found.snapshots]
-        output.table(("destination", *COLUMNS), rows)
+        if rows:
+            output.table(("destination", *COLUMNS), rows)
+        else:
+            output.line("There are no snapshots.")
         for error in found.refusals:
-            output.warn(error.message)
+            output.warn(together(error.message, error.advice))
 
     output.show_document({"snapshots": found.snapshots}, people)
-    if found.refusals and not found.snapshots:
-        raise found.refusals[0]
+    return UNREACHABLE if found.is_unreachable else DONE
 
 
 def status() -> int:
@@ -65,10 +71,19 @@ def status() -> int:
         output.table(STANDING, [_row(each) for each in found.destinations])
         for each in found.destinations:
             if each["message"]:
-                output.warn(f"{each['message']} {each['advice']}".rstrip())
+                output.warn(together(each["message"], each["advice"]))
 
     output.show_document(found.document(), people)
     return UNREACHABLE if found.is_unreachable else DONE
+
+
+def _first(refusals: list[OffsiteError]) -> OffsiteError:
+    """The one to end with: that of a destination not reached, if any; the others are warned of."""
+    first = next((each for each in refusals if isinstance(each, Unavailable)), refusals[0])
+    for each in refusals:
+        if each is not first:
+            output.warn(together(each.message, each.advice))
+    return first
 
 
 def row(snapshot: dict[str, Any]) -> tuple[str, ...]:
@@ -85,7 +100,7 @@ def _row(each: dict[str, Any]) -> tuple[str, ...]:
     return (
         each["destination"],
         each["seat"],
-        each["archive"],
+        ", ".join(filter(None, (each["archive"], "append-only" if each["append_only"] else ""))),
         each["last_backup_time"][:16].replace("T", " "),
         _size(each["stored_bytes"]),
         _size(each["quota_left_bytes"]) or ("no limit" if each["archive"] else ""),

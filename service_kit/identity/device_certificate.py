@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -16,13 +16,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from service_kit.errors import FieldViolation, InvalidArgument
 from service_kit.identity.guid import thumbprint
 from service_kit.identity.identity import Identity
-from service_kit.identity.jws import Unproven
+from service_kit.identity.jws import UNREADABLE, Unproven
 
 LIFETIME = timedelta(days=3653)
 BACKDATED = timedelta(days=1)  # for devices whose clock is behind
 LONGEST_REQUEST = 4096  # bytes
 _PURPOSE = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-_UNREADABLE = (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion)
+_UNREADABLE = (*UNREADABLE, InvalidSignature)
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ def verify(certificate: x509.Certificate, ca: x509.Certificate) -> Certified:
         # From here on it is what that identity signed: a device's certificate, or a server's leaf.
         purpose = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
         key = certificate.public_key()
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     except (*_UNREADABLE, x509.ExtensionNotFound) as error:
         raise Unproven("its certificate is not of this customer's server") from error
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     usable = isinstance(key, ec.EllipticCurvePublicKey) and _is_p256(key)
     if not usable or purpose.value != _PURPOSE or len(names) != 1:
         raise Unproven("its certificate is no device's")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc import jwt
@@ -17,8 +18,20 @@ from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry, extract_compact
 
 ALGORITHM = "ES256"
-# What a stranger's text may make the libraries raise; the last by JSON nested without end.
-UNREADABLE = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+# What a stranger's text may make the libraries raise: RecursionError by JSON nested without end,
+# and the last ones by a certificate.
+UNREADABLE = (
+    JoseError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RecursionError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class _Registry(JWSRegistry):
@@ -96,7 +109,7 @@ def embedded_certificates(header: Mapping[str, Any], count: int) -> list[x509.Ce
     try:
         encoded = [base64.b64decode(each, validate=True) for each in listed]
         return [x509.load_der_x509_certificate(each) for each in encoded]
-    except (*UNREADABLE, x509.InvalidVersion) as error:
+    except UNREADABLE as error:
         raise Unproven("its certificate can't be read") from error
 
 

@@ -7,7 +7,7 @@ anyone between can pass off a key or a record of its own.
 
 import base64
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
@@ -24,6 +24,7 @@ RECOVERY_TYPE = "offsite-recovery+jwt"
 ESCROW_TYPE = "offsite-escrow+jwt"
 LONGEST_RECOVERY = 4096  # characters
 LONGEST_ESCROW = 64 << 10
+LEEWAY = timedelta(minutes=10)  # between the clocks of two computers
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,20 @@ def escrow_record(
     return jws.sign(ESCROW_TYPE, claims, key, (certificate, ca))
 
 
-def read_escrow_record(record: str, customer_guid: str, device_guid: str) -> EscrowRecord:
+def read_escrow_record(
+    record: str, customer_guid: str, device_guid: str, now: datetime
+) -> EscrowRecord:
     """A record, if this device of the customer with this GUID made it.
 
     Raises:
-        PermissionDenied: it did not.
+        PermissionDenied: it did not, or at no time that can be.
     """
     try:
-        found = _proven(record)
-        if (found.customer_guid, found.device_guid) != (customer_guid, device_guid):
-            raise jws.Unproven("it is of another device, or of another customer's server")
+        found = _proven(record, customer_guid)
+        if found.device_guid != device_guid:
+            raise jws.Unproven("it is of another device")
+        if found.time > now + LEEWAY:
+            raise jws.Unproven(f"it is of {found.time:%Y-%m-%d}, and it is {now:%Y-%m-%d} here")
     except jws.Unproven as error:
         raise _refused(
             f"An escrow record is not of device {device_guid} of server {customer_guid}: {error}."
@@ -100,11 +105,14 @@ def read_escrow_record(record: str, customer_guid: str, device_guid: str) -> Esc
     return found
 
 
-def _proven(record: str) -> EscrowRecord:
-    """A record of whichever device and customer its certificates prove."""
+def _proven(record: str, customer_guid: str) -> EscrowRecord:
+    """A record of whichever device of this customer its certificates prove."""
     header = jws.header_of(record, ESCROW_TYPE, LONGEST_ESCROW)
     certificate, ca = jws.embedded_certificates(header, 2)
-    device, customer = device_certificate.verify(certificate, ca), _guid(ca)
+    customer = _guid(ca)
+    if customer != customer_guid:
+        raise jws.Unproven("it is of another customer's server")
+    device = device_certificate.verify(certificate, ca)
     claims = jws.claims_of(record, device.key)
     if (claims.get("device"), claims.get("customer")) != (device.guid, customer):
         raise jws.Unproven("it names another device than its certificate")
@@ -112,7 +120,10 @@ def _proven(record: str) -> EscrowRecord:
         sealed = base64.b64decode(_text(claims, "sealed"), validate=True)
     except ValueError as error:
         raise jws.Unproven("what is sealed can't be read") from error
-    return EscrowRecord(device.guid, customer, sealed, _time(claims))
+    time = _time(claims)
+    if not certificate.not_valid_before_utc <= time <= certificate.not_valid_after_utc:
+        raise jws.Unproven("its device's certificate was not in force then")
+    return EscrowRecord(device.guid, customer, sealed, time)
 
 
 def _guid(ca: x509.Certificate) -> str:

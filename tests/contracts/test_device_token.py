@@ -131,6 +131,29 @@ def test_no_changed_token_is_accepted(data: st.DataObject) -> None:
     refused(token[:place] + changed + token[place + 1 :])
 
 
+def _with_an_extension_twice() -> x509.Certificate:
+    """What no builder makes: a certificate, truly signed, that can't be read to its end."""
+    twice = [x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.2.3.{n}"), b"") for n in (4, 5)]
+    builder = x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(CA.subject)
+    builder = builder.public_key(KEY.public_key()).serial_number(1)
+    builder = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    for each in twice:
+        builder = builder.add_extension(each, critical=False)
+    made = builder.sign(SERVER.private_key, hashes.SHA256())
+    before, der = made.tbs_certificate_bytes, made.public_bytes(Encoding.DER)
+    signed = before.replace(bytes([0x2A, 3, 5]), bytes([0x2A, 3, 4]))
+    end = der.index(before) + len(before)
+    signature = SERVER.private_key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    bits = bytes([3, len(signature) + 1, 0]) + signature
+    body = signed + der[end : end + 12] + bits  # between the two, the algorithm
+    return x509.load_der_x509_certificate(b"\x30\x82" + len(body).to_bytes(2, "big") + body)
+
+
+def test_a_certificate_that_can_not_be_read_is_refused() -> None:
+    with pytest.raises(jws.Unproven):
+        device_certificate.verify(_with_an_extension_twice(), CA)
+
+
 def test_a_signing_request_proves_its_key() -> None:
     key = device_certificate.requested_key("csr", device_certificate.request(KEY))
     assert key == KEY.public_key()

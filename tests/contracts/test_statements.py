@@ -73,7 +73,7 @@ def test_no_changed_recovery_key_is_accepted(data: st.DataObject) -> None:
 
 
 def test_a_device_states_its_sealed_password() -> None:
-    found = statements.read_escrow_record(RECORD, SERVER.guid, DEVICE)
+    found = statements.read_escrow_record(RECORD, SERVER.guid, DEVICE, NOW)
     assert found == statements.EscrowRecord(DEVICE, SERVER.guid, SEALED, NOW)
     assert recovery_key.unseal(RECOVERY.private_key, SEALED) == b"the repository's password"
 
@@ -88,7 +88,7 @@ def escrowed(
         "device": DEVICE,
         "customer": SERVER.guid,
         "sealed": base64.b64encode(SEALED).decode(),
-        "iat": 1,
+        "iat": int(NOW.timestamp()),
         **changes,
     }
     return jws.sign(statements.ESCROW_TYPE, claims, key, (certificate or certificate_of(), ca))
@@ -117,26 +117,52 @@ FORGED_RECORDS: dict[str, Callable[[], str]] = {
 
 
 def test_a_forgers_tools_make_good_records_too() -> None:
-    assert statements.read_escrow_record(escrowed(), SERVER.guid, DEVICE).sealed == SEALED
+    found = statements.read_escrow_record(escrowed(), SERVER.guid, DEVICE, NOW)
+    assert found.sealed == SEALED
 
 
 @pytest.mark.parametrize("make", FORGED_RECORDS.values(), ids=FORGED_RECORDS.keys())
 def test_a_forged_escrow_record_is_refused(make: Callable[[], str]) -> None:
     with pytest.raises(PermissionDenied) as refused:
-        statements.read_escrow_record(make(), SERVER.guid, DEVICE)
+        statements.read_escrow_record(make(), SERVER.guid, DEVICE, NOW)
     assert refused.value.reason is Reason.PEER_IDENTITY_MISMATCH
 
 
 @given(st.data())
 def test_no_changed_escrow_record_is_accepted(data: st.DataObject) -> None:
     with pytest.raises(PermissionDenied):
-        statements.read_escrow_record(_changed(RECORD, data), SERVER.guid, DEVICE)
+        statements.read_escrow_record(_changed(RECORD, data), SERVER.guid, DEVICE, NOW)
 
 
 def test_a_record_outlives_its_certificate() -> None:
     later = NOW + timedelta(days=365 * 20)
-    record = statements.escrow_record(KEY, certificate_of(), SERVER.ca_certificate, SEALED, later)
-    assert statements.read_escrow_record(record, SERVER.guid, DEVICE).time == later
+    assert statements.read_escrow_record(RECORD, SERVER.guid, DEVICE, later).time == NOW
+
+
+@pytest.mark.parametrize(
+    ("after", "good"),
+    [
+        (timedelta(), True),
+        (timedelta(minutes=9), True),
+        (timedelta(minutes=11), False),
+        (timedelta(hours=-23), True),
+        (timedelta(hours=-25), False),
+    ],
+)
+def test_a_record_is_of_a_time_that_can_be(after: timedelta, good: bool) -> None:
+    record = escrowed(iat=int((NOW + after).timestamp()))
+    if good:
+        assert statements.read_escrow_record(record, SERVER.guid, DEVICE, NOW).time == NOW + after
+        return
+    with pytest.raises(PermissionDenied):
+        statements.read_escrow_record(record, SERVER.guid, DEVICE, NOW)
+
+
+def test_a_record_is_not_of_a_time_after_its_certificate() -> None:
+    later = NOW + timedelta(days=365 * 20)
+    record = escrowed(iat=int(later.timestamp()))
+    with pytest.raises(PermissionDenied, match="not in force"):
+        statements.read_escrow_record(record, SERVER.guid, DEVICE, later)
 
 
 def test_only_the_sheets_key_opens_what_was_sealed_to_it() -> None:

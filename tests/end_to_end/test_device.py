@@ -147,6 +147,26 @@ def test_status_says_how_each_destination_stands(ada: Laptop) -> None:
     assert "Offsite" in ada.run("status").out
 
 
+def test_a_quiet_backup_prints_the_ids_of_its_snapshots(ada: Laptop) -> None:
+    printed = ada.run("backup", ada.files, "--quiet").out.split()
+    listed = ada.run("snapshots", "--json").json["snapshots"]
+    assert len(printed) == 2
+    assert set(printed) <= {each["id"] for each in listed}
+
+
+def test_content_that_the_archive_had_lost_is_stored_again(company: Desk, sheet: Path) -> None:
+    laptop = enrolled(company, "lossy")
+    laptop.backup("--to", "Local")
+    archive = local(laptop).archive
+    for name in archive.names("data"):
+        archive.delete("data", name)
+    laptop.run("restic", "Local", "--", "repair", "index")
+    result = laptop.backup("--to", "Local")["Local"]
+    assert result["verdict"] == "saved"
+    assert "stored again" in result["message"]
+    assert same(laptop.restored("--from", "Local"), laptop.files)
+
+
 def test_what_is_left_out_is_not_in_the_backup(ada: Laptop) -> None:
     patterns = ada.folder / "patterns"
     patterns.write_text("folder 1\n")
@@ -214,8 +234,13 @@ def test_a_suspended_organization_takes_no_backup_and_still_restores(
 
 def test_a_new_credential_is_fetched_when_the_old_one_has_ended(company: Desk, ada: Laptop) -> None:
     company.run("offsite-customer device stop ada-1 Offsite --confirm")
-    said = ada.run("snapshots", "--from", "Offsite", status=REFUSED).err
-    assert "Offsite" in said
+    for words in (["snapshots"], ["restore", "latest", "--target", ada.folder / "none"]):
+        said = ada.run(*words, "--from", "Offsite", status=REFUSED).err
+        assert "has ended" in said
+        assert 'archive grant ada-1 --from "Offsite"' in said
+    (warning,) = ada.run("status").err.splitlines()
+    assert "A backup by the device's own program" in warning
+    assert "administrator." not in warning
     assert ada.backup("--to", "Offsite")["Offsite"]["verdict"] == "saved"
     company.run("offsite-provider seat revoke Acme ada-1 --confirm")
     refused = ada.backup("--to", "Offsite", status=REFUSED)["Offsite"]
@@ -325,11 +350,16 @@ def test_a_making_that_was_cut_off_is_made_good_and_a_robbed_one_is_not(
     assert archive.names("keys")
 
 
-def offsite(laptop: Laptop) -> Opened:
+def offsite(laptop: Laptop, name: str = "Offsite") -> Opened:
     """A computer's archive at the provider, its seat taken."""
     device = Device(State(laptop.state))
-    (offer,) = [each for each in device.offers().destinations if each.name == "Offsite"]
+    (offer,) = [each for each in device.offers().destinations if each.name == name]
     return device.open(offer)
+
+
+def local(laptop: Laptop) -> Opened:
+    """As `offsite`, of its company's own server."""
+    return offsite(laptop, "Local")
 
 
 def delete_all(archive: Archive) -> None:
@@ -413,6 +443,7 @@ def test_a_forged_escrow_record_is_refused(company: Desk, sheet: Path) -> None:
 
 def test_a_repository_that_is_not_the_devices_own_is_refused(company: Desk, sheet: Path) -> None:
     victim = enrolled(company, "fooled")
+    offsite(victim)  # which takes the seat
     exports = victim.run("env", "Offsite", "--json").json
     forged = {**victim.environment, **exports, "RESTIC_PASSWORD": "the provider's own"}
     del forged["RESTIC_PASSWORD_FILE"]
@@ -423,9 +454,12 @@ def test_a_repository_that_is_not_the_devices_own_is_refused(company: Desk, shee
     recover(company, victim, sheet, status=REFUSED)
 
 
-def recover(company: Desk, laptop: Laptop, sheet: Path, status: int = 0, **other: str) -> str:
+def recover(
+    company: Desk, laptop: Laptop, sheet: Path, status: int = 0, **other: str | Path
+) -> str:
     """Recover a computer's archive from the provider on a bare machine; answers its words."""
     bare = laptop.folder / "bare"
+    address = other.pop("address", company.provider.https)
     options = {
         "guid": company.provider.guid,
         "grant-file": grant(company, laptop),
@@ -435,7 +469,7 @@ def recover(company: Desk, laptop: Laptop, sheet: Path, status: int = 0, **other
     }
     done = subprocess.run(
         [
-            *("offsite-device", "recover", company.provider.https),
+            *("offsite-device", "recover", address),
             *(str(word) for name, value in options.items() for word in (f"--{name}", value)),
         ],
         env={**laptop.environment, "OFFSITE_DEVICE_STATE": str(bare)},
@@ -456,6 +490,12 @@ def test_an_unreachable_destination_stops_no_other(company: Desk, ada: Laptop) -
         assert [each["verdict"] for each in results.values()] == ["saved", "unreachable"]
         assert company.provider.https in results["Offsite"]["message"]
         ada.run("status", status=UNREACHABLE)
+        said = ada.run("snapshots", status=UNREACHABLE)
+        assert "Local" in said.out
+        assert said.err.count("Warning: ") == 1
+        said = ada.run("snapshots", "--from", "Offsite", status=UNREACHABLE)
+        assert not said.out
+        assert len(said.err.splitlines()) == 2
     finally:
         company.provider.start()
     company.customer.kill()
@@ -465,6 +505,18 @@ def test_an_unreachable_destination_stops_no_other(company: Desk, ada: Laptop) -
         assert same(ada.restored(into="from the other"), ada.files)
     finally:
         company.customer.start()
+
+
+def test_a_wrong_port_and_a_grant_that_has_ended_are_said(
+    company: Desk, ada: Laptop, sheet: Path
+) -> None:
+    ada.backup("--to", "Offsite")
+    said = recover(company, ada, sheet, UNREACHABLE, address=company.provider.address)
+    assert "HTTPS port is wanted, 7402" in said
+    ended = ada.folder / "ended"
+    ended.write_text(f"{grant(company, ada).read_text().strip()}x")
+    said = recover(company, ada, sheet, REFUSED, **{"grant-file": ended})
+    assert "Ask for a new one: archive grant." in said
 
 
 def test_with_the_provider_alone_a_grant_and_the_sheet_restore_everything(

@@ -1,15 +1,23 @@
 """A recovery key's private half is never lost while its public half may be in force."""
 
 import asyncio
+import os
+import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from offsite.customer.v1 import recovery_service_pb2 as pb
 from offsite.customer.v1.recovery_service_pb2_grpc import RecoveryServiceStub
 
 from customer_service import app
+from customer_service.cli import recovery
+from service_kit.cli import output
+from service_kit.errors import InvalidArgument
+from service_kit.identity import recovery_key
 from service_kit.identity.recovery_sheet import RecoverySheet
 from service_kit.server.process import Server
 from tests.support.fault_proxy import Fault, GrpcProxy, grpc_proxy
@@ -86,3 +94,47 @@ async def test_what_the_server_refuses_leaves_no_sheet(
     status, printed = await create(server, proxy, *options)
     assert (status, printed, file.exists()) == (1, "", False)
     assert await in_force(server) == ""
+
+
+SHEET = RecoverySheet(recovery_key.generate(), "0b8f4d52-7d3f-8c3b-9a53-0d1f6a1c2e11")
+
+
+def interrupted(monkeypatch: pytest.MonkeyPatch, end: Callable[[], object]) -> None:
+    """Make a recovery key, and end the command while the server is asked."""
+    monkeypatch.setattr(recovery, "_new_sheet", lambda: SHEET)
+    monkeypatch.setattr(recovery, "service", lambda: SimpleNamespace(CreateRecoveryKey=None))
+    monkeypatch.setattr(recovery, "call", lambda *given: end())
+    recovery.create()
+
+
+def test_a_sheet_is_printed_though_the_command_is_ended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        before = signal.getsignal(number)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            interrupted(monkeypatch, partial(signal.raise_signal, number))
+        assert signal.getsignal(number) == before
+        assert RecoverySheet.parse("sheet", capsys.readouterr().out) == SHEET
+
+
+def test_a_sheet_that_nobody_reads_is_told_on_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def gone(*given: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(output, "line", gone)
+    with pytest.raises(BrokenPipeError):
+        interrupted(monkeypatch, pb.CreateRecoveryKeyResponse)
+    assert RecoverySheet.parse("sheet", capsys.readouterr().err) == SHEET
+
+
+def test_half_of_a_sheet_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InvalidArgument, match="No space"):
+        recovery._write(tmp_path / "sheet", "text")
+    assert not list(tmp_path.iterdir())
