@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
-from bench import commands, seats, starting
+from bench import archive, archive_restic, commands, seats, starting
 from bench.table import Row, show
 
 BENCHMARKS: dict[str, Callable[[], Awaitable[list[Row]]]] = {
@@ -15,6 +15,12 @@ BENCHMARKS: dict[str, Callable[[], Awaitable[list[Row]]]] = {
     "replicas": seats.two_replicas,
     "attach": commands.attach,
     "start": starting.start,
+    "archive-restic": archive_restic.restic,
+    "archive-packs": archive.packs,
+    "archive-small": archive.small,
+    "archive-list": archive.lists,
+    "archive-memory": archive.memory,
+    "archive-million": archive.ledger,
 }
 
 

@@ -253,6 +253,7 @@ def test_a_new_credential_is_fetched_when_the_old_one_has_ended(company: Desk, a
 def test_a_full_quota_refuses_at_once_in_the_servers_words_and_still_restores(
     company: Desk, sheet: Path, release: str
 ) -> None:
+    company.run(f"offsite-provider org update Acme --disk-quota {QUOTA}")
     laptop = enrolled(company, f"full-{release}", release)
     laptop.backup("--to", "Offsite")
     restorable = laptop.restored("--from", "Offsite", into="before")
@@ -269,6 +270,7 @@ def test_a_full_quota_refuses_at_once_in_the_servers_words_and_still_restores(
     big.unlink()
     laptop.run("restic", "Offsite", "--", "prune")
     assert laptop.backup("--to", "Offsite")["Offsite"]["verdict"] == "saved"
+    company.run("offsite-provider org update Acme --disk-quota unlimited")  # others follow
 
 
 def test_plain_restic_by_the_agent_and_by_its_environment(ada: Laptop) -> None:
