@@ -16,6 +16,7 @@ from offsite.customer.v1.recovery_service_pb2_grpc import RecoveryServiceStub
 from customer_service import app
 from customer_service.cli import recovery
 from service_kit.cli import output
+from service_kit.cli.options import PrintOptions, print_as
 from service_kit.errors import InvalidArgument
 from service_kit.identity import recovery_key
 from service_kit.identity.recovery_sheet import RecoverySheet
@@ -104,6 +105,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, end: Callable[[], object]) -> N
     monkeypatch.setattr(recovery, "_new_sheet", lambda: SHEET)
     monkeypatch.setattr(recovery, "service", lambda: SimpleNamespace(CreateRecoveryKey=None))
     monkeypatch.setattr(recovery, "call", lambda *given: end())
+    print_as(PrintOptions())
     recovery.create()
 
 
